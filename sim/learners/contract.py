@@ -1,0 +1,213 @@
+"""The one contract of all learners.
+
+A learner is a frozen dataclass of its settings and a pytree: numbers are leaves (changing them does not compile
+anything anew), choices are static.  It is written for one log; `sim.learners.fit` batches it.  To add one: subclass
+`Learner` (or `PolicyLearner`, which needs only a loss), and register it (`sim.learners.register`).
+"""
+
+import abc
+from enum import IntEnum
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from sim.newton import Minimum
+from sim.policies import Derivatives, LogLinear, LogPolicy, Objective, PolicyClass
+from sim.world import World
+
+Scalar = Float[Array, ""]
+
+
+class Status(IntEnum):
+    """How a fit ended; a failed fit is a value and keeps its row."""
+
+    ok = 0
+    iteration_limit = 1
+    """The search stopped before it converged."""
+    separated = 2
+    """Without the ridge there is no finite optimum: the log can be fitted ever better by ever larger parameters."""
+    no_information = 3
+    """No triple of the log holds an edit; the answer is the reference policy."""
+    not_finite = 4
+    """A number overflowed or is undefined."""
+    outside_class = 5
+    """The log holds edits to responses that no policy of the class gives; they were left out of the fit."""
+
+
+class EditLog(NamedTuple):
+    """One log as the learner sees it: counts N[x, y, e], and held-out counts for choosing settings (may be zero)."""
+
+    counts: Float[Array, "X A A"]
+    held_out: Float[Array, "X A A"]
+
+    @property
+    def n(self) -> Scalar:
+        """The number of triples, ties included."""
+        return jnp.sum(self.counts)
+
+    @property
+    def edits(self) -> Scalar:
+        """The number of triples in which something was edited."""
+        return self.n - jnp.sum(jnp.diagonal(self.counts, axis1=1, axis2=2))
+
+
+class Fit(NamedTuple):
+    """What a learner returns for one log.
+
+    `notes` are further numbers for the row, by column name.  `certificate` is below one only if the fit has a finite
+    optimum without its ridge (`sim.learners.separation`), and `pulls` are the comparisons from which that is decided
+    where the certificate leaves it open; -inf and None where the question does not arise.
+    """
+
+    parameters: Float[Array, " p"]
+    log_policy: LogPolicy
+    status: Int[Array, ""]
+    iterations: Int[Array, ""]
+    notes: dict[str, Scalar]
+    certificate: Scalar
+    pulls: Bool[Array, "X A A"] | None = None
+
+
+class Learner(abc.ABC):
+    """A rule that turns a log into a policy.  `name` is the name in regimes; `baseline` ones need no log."""
+
+    name: ClassVar[str]
+    baseline: ClassVar[bool] = False
+
+    @abc.abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """The settings that tell this learner's rows apart, by column name (link, lam, ridge, radius, ...)."""
+
+    @abc.abstractmethod
+    def fit(self, log: EditLog, world: World, policies: PolicyClass) -> Fit:
+        """The policy learned from one log."""
+
+
+class PolicyLearner(Learner):
+    """A learner that minimises the mean over the log of a loss of the policy (docs/theory.md 5).
+
+    Subclasses state `triple_loss`; the rest follows from it by automatic differentiation.  They may also state
+    `derivatives` (faster) and `pulls` (for the exact test of separation), and must have a field `ridge`.
+    """
+
+    ridge: Scalar
+
+    @abc.abstractmethod
+    def triple_loss(
+        self,
+        log_policy: LogPolicy,
+        world: World,
+        context: Int[Array, ""],
+        response: Int[Array, ""],
+        edited: Int[Array, ""],
+    ) -> Scalar:
+        """The loss of one triple (x, y, e), given the table log pi (X, A)."""
+
+    def loss(
+        self,
+        parameters: Float[Array, " p"],
+        world: World,
+        policies: PolicyClass,
+        context: Int[Array, ""],
+        response: Int[Array, ""],
+        edited: Int[Array, ""],
+    ) -> Scalar:
+        """The loss of one triple as a function of the parameters: what the theory differentiates."""
+        return self.triple_loss(policies.log_policy(parameters), world, context, response, edited)
+
+    def derivatives(self, log_policy: LogPolicy, counts: Float[Array, "X A A"], world: World) -> Derivatives:
+        """Value, gradient and curvature, in the table, of sum counts * loss (here by automatic differentiation)."""
+
+        def of_context(row: Array, x: Array) -> Array:
+            return self._total(log_policy.at[x].set(row), counts, world, x)
+
+        xs = jnp.arange(log_policy.shape[0])
+        value = jnp.sum(jax.vmap(of_context)(log_policy, xs))
+        gradient = jax.vmap(jax.grad(of_context))(log_policy, xs)
+        return Derivatives(value, gradient, jax.vmap(jax.hessian(of_context))(log_policy, xs))
+
+    def total(self, log_policy: LogPolicy, counts: Float[Array, "X A A"], world: World) -> Scalar:
+        """sum over triples of counts * loss."""
+        xs = jnp.arange(log_policy.shape[0])
+        return jnp.sum(jax.vmap(lambda x: self._total(log_policy, counts, world, x))(xs))
+
+    def _total(self, log_policy: Array, counts: Array, world: World, x: Array) -> Array:
+        ys = jnp.arange(log_policy.shape[1])
+        losses = jax.vmap(lambda y: jax.vmap(lambda e: self.triple_loss(log_policy, world, x, y, e))(ys))(ys)
+        return jnp.sum(jnp.where(counts[x] > 0, counts[x] * losses, 0.0))
+
+    def pulls(self, counts: Float[Array, "X A A"]) -> Bool[Array, "X A A"] | None:
+        """Where the log's loss falls, without end, as log pi(e|x) - log pi(y|x) grows; None if not of that form."""
+        return None
+
+    def fit(self, log: EditLog, world: World, policies: PolicyClass) -> Fit:
+        """Minimise the mean loss plus ridge |theta|^2 / (2n) over the class."""
+        usable = jnp.where(possible(world, policies)[:, None, :], log.counts, 0.0)
+        objective = Objective(
+            lambda table: self.total(table, usable / log.n, world),
+            lambda table: self.derivatives(table, usable / log.n, world),
+        )
+        solution = policies.minimise(objective, self.ridge / log.n)
+        pulls = self.pulls(usable) if isinstance(policies, LogLinear) else None
+        minimum = solution.minimum
+        status = _status(minimum.converged, minimum.value, jnp.sum(usable) < log.n)
+        notes = {"start_spread": solution.spread}
+        found = answer(
+            log, world, solution.parameters, solution.log_policy, status, minimum.iterations, notes
+        )
+        if pulls is None:
+            return found
+        open_ = _existence(policies, pulls, minimum, self.ridge / log.n)
+        return found._replace(pulls=pulls, certificate=jnp.where(log.edits > 0, open_, -jnp.inf))
+
+
+def possible(world: World, policies: PolicyClass) -> Bool[Array, "X A"]:
+    """The responses that some policy of the class gives."""
+    if isinstance(policies, LogLinear):
+        return policies.support
+    if hasattr(policies, "basis"):
+        return jnp.any(policies.basis > 0, axis=0)
+    return jnp.any(jnp.isfinite(policies.log_policies), axis=0)
+
+
+def answer(
+    log: EditLog,
+    world: World,
+    parameters: Array,
+    log_policy: LogPolicy,
+    status: Array,
+    iterations: Array,
+    notes: dict[str, Array],
+) -> Fit:
+    """A `Fit`; with no edit in the log the policy is the reference and the status says so."""
+    informed = log.edits > 0
+    return Fit(
+        parameters,
+        jnp.where(informed, log_policy, jnp.log(world.reference)),
+        jnp.where(informed, status, Status.no_information),
+        iterations,
+        notes,
+        jnp.asarray(-jnp.inf),
+    )
+
+
+def _status(converged: Array, value: Array, left_out: Array) -> Array:
+    status = jnp.where(converged, Status.ok, Status.iteration_limit)
+    status = jnp.where(jnp.isfinite(value), status, Status.not_finite)
+    return jnp.where(left_out, Status.outside_class, status)
+
+
+def _existence(policies: LogLinear, pulls: Array, minimum: Minimum, ridge: Array) -> Array:
+    # The loss without its ridge has gradient -ridge theta and Hessian H - ridge at the fit.  Its third derivative
+    # along v is at most max |<v, psi>| times the second (psi runs over the pairs that the log compares), and then
+    # |gradient|_{H^-1} max |psi|_{H^-1} < 1 proves a finite minimiser: the growth of the function along any ray,
+    # at least (exp(-S) + S - 1) / S^2 |v|_H^2 with S = max |<v, psi>|, overtakes the slope.
+    bare = minimum.hessian - ridge * (1 - 1e-3) * jnp.eye(len(minimum.point))
+    inverse = jnp.linalg.inv(bare)
+    slope = -ridge * minimum.point
+    seen = pulls | jnp.swapaxes(pulls, 1, 2)
+    widest = jnp.max(jnp.where(seen, policies.features.pair_quadratic(inverse), 0.0), initial=0.0)
+    certificate = jnp.sqrt(jnp.maximum(slope @ inverse @ slope, 0.0) * jnp.maximum(widest, 0.0))
+    return jnp.where(jnp.isnan(certificate), jnp.inf, certificate)

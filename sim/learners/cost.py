@@ -1,0 +1,172 @@
+"""Cost learning (RL): fit the edit cost, then optimise the policy against it, with pessimism if asked."""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from sim.errors import BadInput, choose
+from sim.learners.contract import EditLog, Fit, Learner, Status, answer
+from sim.learners.defaults import RIDGE
+from sim.policies import LogLinear, Objective, PolicyClass
+from sim.world import World
+
+COST_CLASSES = ("linear", "list")
+
+
+class CostModel(NamedTuple):
+    """A fitted cost: its parameters, f_hat and the pessimistic f_bar >= f_hat (X, A), and the confidence radius."""
+
+    parameters: Float[Array, " m"]
+    estimate: Float[Array, "X A"]
+    pessimistic: Float[Array, "X A"]
+    confidence_radius: Float[Array, ""]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Cost(Learner):
+    """Least squares for the cost on (x_i, y_i, c_i) (Eq. 5), then pi proportional to pi_ref exp(-f_bar / beta) (Eq. 6).
+
+    f_bar is the largest cost in a confidence set whose size is `radius` times that of docs/theory.md 4.4: 0 is the
+    plug-in estimate, 1 the set that contains c with probability 1 - delta.
+
+    Linear class f_w = <w, psi>: an ellipsoid, f_bar = f_hat + radius alpha |psi|_{Lambda^-1}, with Lambda = ridge I +
+    sum psi psi^T and alpha = noise_bound sqrt(2 log(1/delta) + log det(Lambda / ridge)) + sqrt(ridge) weight_bound.
+    Finite class ("list": c and `size` - 1 linear perturbations of it): the version space sum (f - f_hat)^2 <=
+    2 c_max^2 log(size / delta), and f_bar its pointwise maximum.
+
+    Args:
+        radius: multiple of the confidence radius, at least 0.
+        c_max: declared bound on the cost; default: the world's largest distance.
+        noise_bound: sub-Gaussian scale of the observed cost; default c_max / 2.
+        weight_bound: W >= |w*|; default: the norm of the world's own least-squares w*.
+
+    Departure from the paper: its confidence set sums f - f_hat instead of its square.  With the log-linear class
+    the minimiser of Eq. 6 over all policies is returned; it is in the class when c is linear in its features.
+    """
+
+    radius: Array | float = 0.0
+    ridge: Array | float = RIDGE
+    delta: Array | float = 0.05
+    c_max: Array | float | None = None
+    noise_bound: Array | float | None = None
+    weight_bound: Array | float | None = None
+    cost_class: str = field(default="linear", metadata={"static": True})
+    size: int = field(default=64, metadata={"static": True})
+    name: ClassVar[str] = "cost"
+
+    def __post_init__(self) -> None:
+        choose("cost class", self.cost_class, COST_CLASSES)
+        if isinstance(self.radius, float | int) and isinstance(self.ridge, float | int):
+            if self.radius > 0 and self.ridge <= 0 and self.cost_class == "linear":
+                raise BadInput(f"cost.ridge: a confidence radius needs a ridge above 0, got {self.ridge}")
+
+    def settings(self) -> dict[str, Any]:
+        """The radius, the ridge and the cost class."""
+        return {"radius": self.radius, "ridge": self.ridge, "cost_class": self.cost_class}
+
+    def loss(
+        self,
+        parameters: Array,
+        world: World,
+        policies: PolicyClass,
+        context: Array,
+        response: Array,
+        edited: Array,
+    ) -> Array:
+        """Half the squared error of the cost of one triple, (Delta(y, e) - <w, psi(x, y)>)^2 / 2."""
+        predicted = world.cost_features.pull(parameters)[context, response]
+        return 0.5 * (world.distance[response, edited] - predicted) ** 2
+
+    def fit(self, log: EditLog, world: World, policies: PolicyClass) -> Fit:
+        """Fit the cost and minimise E over the log's contexts of f_bar plus beta KL(pi || pi_ref)."""
+        visits = jnp.sum(log.counts, axis=2)
+        paid = jnp.sum(log.counts * world.distance, axis=2)
+        fit_cost = self._linear if self.cost_class == "linear" else self._version_space
+        model = fit_cost(visits, paid, world)
+        log_policy, converged, iterations = _optimise(
+            model.pessimistic, visits / log.n, world, policies, self.ridge / log.n
+        )
+        status = jnp.where(converged, Status.ok, Status.iteration_limit)
+        status = jnp.where(jnp.all(jnp.isfinite(model.pessimistic)), status, Status.not_finite)
+        notes = {
+            "confidence_radius": model.confidence_radius,
+            "bonus": world.expect(world.optimal, model.pessimistic - model.estimate),
+        }
+        return answer(log, world, model.parameters, log_policy, status, iterations, notes)
+
+    def _bound(self, world: World) -> Array:
+        return jnp.max(world.distance) if self.c_max is None else jnp.asarray(self.c_max, float)
+
+    def _linear(self, visits: Array, paid: Array, world: World) -> CostModel:
+        psi = world.cost_features
+        gram = psi.gram(visits) + self.ridge * jnp.eye(psi.dimension)
+        factor = jnp.linalg.cholesky(gram)
+        weights = jax.scipy.linalg.cho_solve((factor, True), psi.push(paid))
+        estimate = psi.pull(weights)
+        # At radius zero nothing below matters, and a ridge of zero is legal.
+        ridge = jnp.where(self.radius > 0, self.ridge, 1.0)
+        log_det = 2 * jnp.sum(jnp.log(jnp.diagonal(factor))) - psi.dimension * jnp.log(ridge)
+        noise = self._bound(world) / 2 if self.noise_bound is None else self.noise_bound
+        weight_bound = _weight_norm(world) if self.weight_bound is None else self.weight_bound
+        alpha = noise * jnp.sqrt(2 * jnp.log(1 / self.delta) + log_det) + jnp.sqrt(ridge) * weight_bound
+        alpha = jnp.where(self.radius > 0, self.radius * alpha, 0.0)
+        inverse = jax.scipy.linalg.cho_solve((factor, True), jnp.eye(psi.dimension))
+        width = jnp.sqrt(jnp.maximum(psi.quadratic(inverse), 0.0))
+        return CostModel(weights, estimate, estimate + alpha * width, alpha)
+
+    def _version_space(self, visits: Array, paid: Array, world: World) -> CostModel:
+        costs = cost_list(world, self.size)
+        errors = jnp.sum(visits * costs**2 - 2 * paid * costs, axis=(1, 2))
+        best = jnp.argmin(errors)
+        apart = jnp.sum(visits * (costs - costs[best]) ** 2, axis=(1, 2))
+        allowed = self.radius * 2 * self._bound(world) ** 2 * jnp.log(self.size / self.delta)
+        members = (apart <= allowed)[:, None, None]
+        pessimistic = jnp.max(jnp.where(members, costs, -jnp.inf), axis=0)
+        return CostModel(best[None].astype(costs.dtype), costs[best], pessimistic, allowed)
+
+
+def cost_list(world: World, size: int) -> Float[Array, "size X A"]:
+    """A finite cost class: c itself, and c plus random linear functions of the cost features.
+
+    The perturbations have up to half the standard deviation of c; they depend on the world alone.
+    """
+    keys = jax.random.split(jax.random.key(0), 2)
+    directions = jax.random.normal(keys[0], (size - 1, world.cost_features.dimension), float)
+    sizes = jax.random.uniform(keys[1], (size - 1, 1, 1), float)
+    linear = jax.vmap(world.cost_features.pull)(directions)
+    linear = linear / jnp.sqrt(jnp.mean(linear**2, axis=(1, 2), keepdims=True))
+    spread = 0.5 * jnp.std(world.expected_cost)
+    return jnp.concatenate([world.expected_cost[None], world.expected_cost + spread * sizes * linear])
+
+
+def _weight_norm(world: World) -> Array:
+    """|w*| of the least-squares solution of c on the cost features, of least norm."""
+    rows = world.cost_features.table.reshape(-1, world.cost_features.dimension)
+    return jnp.linalg.norm(jnp.linalg.lstsq(rows, world.expected_cost.ravel())[0])
+
+
+def _optimise(
+    cost: Array, context_weights: Array, world: World, policies: PolicyClass, ridge: Array
+) -> tuple[Array, Array, Array]:
+    """The policy of Eq. 6, whether the search converged, and its steps."""
+    log_reference = jnp.log(world.reference)
+    if isinstance(policies, LogLinear):
+        closed_form = jax.nn.log_softmax(log_reference - cost / world.temperature, axis=1)
+        return closed_form, jnp.ones((), bool), jnp.zeros((), int)
+    weights = jnp.sum(context_weights, axis=1, keepdims=True)
+
+    def value(log_policy: Array) -> Array:
+        gain = jnp.where(world.reference > 0, log_policy - log_reference, jnp.inf)
+        terms = cost + world.temperature * gain
+        policy = jnp.exp(log_policy)
+        return jnp.sum(weights * jnp.where(policy > 0, policy * jnp.where(policy > 0, terms, 0.0), 0.0))
+
+    def no_derivatives(log_policy: Array) -> Any:
+        raise NotImplementedError("only the closed form serves a log-linear class")
+
+    solution = policies.minimise(Objective(value, no_derivatives), ridge)
+    return solution.log_policy, solution.minimum.converged, solution.minimum.iterations

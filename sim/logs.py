@@ -1,0 +1,131 @@
+"""Edit logs: n triples (x, y, e), as a table of counts or as records.
+
+In a finite world the table of counts N[x, y, e] says all that a log says (the cost of a triple is a function of
+it), and one multinomial draw samples it: the time does not grow with n (docs/theory.md 7).  Records are for what
+needs an order: the online phase, export.
+
+The log of (world, n, seed) is a function of the law of the triple, n, the seed and the root seed alone.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.errors import BadInput
+from sim.world import World
+
+# Spacing of the grid on which the law is read when it is turned into a key: fine enough to tell worlds apart,
+# coarse enough that the last bits, which differ between versions of a library, do not change the log.  It is
+# irrational, so that the round numbers of hand-made worlds do not fall between two grid points.
+_LAW_GRID = 1e-7 / np.pi
+
+
+@dataclass(frozen=True)
+class Logs:
+    """Logs of the same size from one world: `counts[s, x, y, e]`, one log per seed, shape (S, X, A, A).
+
+    `held_out` has the same shape and holds independent triples for choosing settings; all zero if none were drawn.
+    """
+
+    counts: np.ndarray
+    held_out: np.ndarray
+    n: int
+
+
+@dataclass(frozen=True)
+class Records:
+    """One log in order: arrays of length n with context, response, edited response and paid cost."""
+
+    context: np.ndarray
+    response: np.ndarray
+    edited: np.ndarray
+    cost: np.ndarray
+
+
+def sample(
+    world: World, n: int, seeds: int | list[int] | range = 1, root_seed: int = 0, held_out: int = 0
+) -> Logs:
+    """Draw one log of n triples per seed.
+
+    Args:
+        world: the world that is logged.
+        n: triples per log, at least 1.
+        seeds: the number of logs (seeds 0, 1, ...) or the seeds themselves.
+        root_seed: another value gives independent logs for all seeds.
+        held_out: triples of the independent held-out log of each seed.
+
+    Raises:
+        BadInput: n < 1, no seeds, a negative seed.
+    """
+    seeds = _seeds(seeds)
+    _require_count("n", n, 1)
+    _require_count("held_out", held_out, 0)
+    law = _law(world)
+    key = law_key(law)
+    counts = np.stack([_draw(law, n, [root_seed, *key, n, seed, 0]) for seed in seeds])
+    if held_out:
+        held = np.stack([_draw(law, held_out, [root_seed, *key, n, seed, 1, held_out]) for seed in seeds])
+    else:
+        held = np.zeros_like(counts)
+    return Logs(counts, held, n)
+
+
+def sample_records(world: World, n: int, seed: int = 0, root_seed: int = 0) -> Records:
+    """Draw one log of n triples in order; its law is that of `sample`, its draws are its own."""
+    _require_count("n", n, 1)
+    law = _law(world)
+    rng = np.random.default_rng([root_seed, *law_key(law), n, _seeds([seed])[0], 2])
+    return _records(rng.choice(law.size, size=n, p=law.ravel()), law.shape, world)
+
+
+def to_counts(records: Records, world: World) -> np.ndarray:
+    """The table of counts (X, A, A) of one log."""
+    shape = (world.contexts, world.responses, world.responses)
+    cells = np.ravel_multi_index((records.context, records.response, records.edited), shape)
+    return np.bincount(cells, minlength=int(np.prod(shape))).reshape(shape)
+
+
+def to_records(counts: np.ndarray, world: World, seed: int = 0) -> Records:
+    """One log with this table of counts (X, A, A), in uniformly random order."""
+    cells = np.repeat(np.arange(counts.size), counts.ravel())
+    return _records(np.random.default_rng(seed).permutation(cells), counts.shape, world)
+
+
+def law_key(law: np.ndarray) -> list[int]:
+    """The identity of a law as integers for a seed sequence; equal for laws that differ in the last bits only."""
+    grid = np.floor(law / _LAW_GRID).astype(np.int64)
+    digest = hashlib.blake2b(grid.tobytes() + str(law.shape).encode(), digest_size=16).digest()
+    return [int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4)]
+
+
+def _law(world: World) -> np.ndarray:
+    law = np.asarray(world.triple_law())
+    return law / law.sum()
+
+
+def _draw(law: np.ndarray, n: int, key: list[int]) -> np.ndarray:
+    # Possible cells only: the sampler gives the last cell what rounding leaves over, which must not be impossible.
+    possible = law > 0
+    counts = np.zeros(law.shape, dtype=np.int64)
+    counts[possible] = np.random.default_rng(key).multinomial(n, law[possible])
+    return counts
+
+
+def _records(cells: np.ndarray, shape: tuple[int, ...], world: World) -> Records:
+    context, response, edited = np.unravel_index(cells, shape)
+    return Records(context, response, edited, np.asarray(world.distance)[response, edited])
+
+
+def _seeds(seeds: int | list[int] | range) -> list[int]:
+    if isinstance(seeds, int | np.integer):
+        _require_count("seeds", seeds, 1)
+        return list(range(int(seeds)))
+    if len(seeds) == 0 or min(seeds) < 0:
+        raise BadInput(f"seeds: expected at least one seed, none negative, got {list(seeds)[:5]}")
+    return [int(seed) for seed in seeds]
+
+
+def _require_count(name: str, value: object, least: int) -> None:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+        raise BadInput(f"{name}: expected a whole number, at least {least}, got {value!r}")

@@ -1,0 +1,122 @@
+"""One damped Newton method for all smooth fits: compiled, batched by vmap, one function evaluation a step."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+MAX_ITERATIONS = 200
+# Squared Newton decrement at which a fit stops.  The error it leaves in the objective is about half of this; the
+# rounding error of the gradient is far below it.
+TOLERANCE = 1e-18
+# Share of the predicted decrease that a step must reach, and the rounding error that a comparison may carry.
+_SUFFICIENT, _ROUNDING = 1e-4, 4e-15
+# Relative shift of the Hessian's diagonal, so that a direction without curvature does not stop the rest.
+_SHIFT = 1e-14
+
+
+class Expansion(NamedTuple):
+    """Value, gradient and Hessian of a function at a point."""
+
+    value: Float[Array, ""]
+    gradient: Float[Array, " p"]
+    hessian: Float[Array, "p p"]
+
+
+Function = Callable[[Float[Array, " p"]], Expansion]
+
+
+class Minimum(NamedTuple):
+    """Where a search ended: the point, its value, the steps taken, whether it converged, the Hessian there."""
+
+    point: Float[Array, " p"]
+    value: Float[Array, ""]
+    iterations: Int[Array, ""]
+    converged: Bool[Array, ""]
+    hessian: Float[Array, "p p"]
+
+
+class _State(NamedTuple):
+    point: Array
+    at: Expansion
+    step: Array
+    scale: Array
+    decrement: Array
+    iterations: Array
+
+
+def differentiated(value: Callable[[Array], Array]) -> Function:
+    """The expansion of a scalar function by automatic differentiation."""
+
+    def function(point: Array) -> Expansion:
+        v, gradient = jax.value_and_grad(value)(point)
+        return Expansion(v, gradient, jax.hessian(value)(point))
+
+    return function
+
+
+def ridged(function: Function, ridge: Float[Array, ""]) -> Function:
+    """The function plus ridge |point|^2 / 2."""
+
+    def with_ridge(point: Array) -> Expansion:
+        value, gradient, hessian = function(point)
+        return Expansion(
+            value + 0.5 * ridge * point @ point,
+            gradient + ridge * point,
+            hessian + ridge * jnp.eye(len(point)),
+        )
+
+    return with_ridge
+
+
+def minimise(function: Function, start: Float[Array, " p"], convex: bool = True) -> Minimum:
+    """Minimise a smooth function from `start`.
+
+    A step that does not decrease the value enough is halved and tried again; a step that does is followed by a
+    full one.  For functions that are not convex the Hessian's eigenvalues are replaced by their absolute values, so
+    that every step descends and saddle points are left.
+
+    Args:
+        function: the expansion at a point.
+        start: where to begin, shape (p,).
+        convex: whether the Hessian is positive semi-definite everywhere.
+
+    Returns:
+        The minimum; `converged` is False after `MAX_ITERATIONS` steps or when a number is not finite.
+    """
+    direction = _convex_direction if convex else _saddle_free_direction
+
+    def arrive(point: Array, at: Expansion, iterations: Array) -> _State:
+        step = direction(at)
+        return _State(point, at, step, jnp.ones(()), -(at.gradient @ step), iterations)
+
+    def unfinished(state: _State) -> Array:
+        usable = jnp.isfinite(state.at.value) & jnp.isfinite(state.decrement)
+        moving = (state.decrement > TOLERANCE) & (state.scale > 1e-12)
+        return usable & moving & (state.iterations < MAX_ITERATIONS)
+
+    def advance(state: _State) -> _State:
+        point = state.point + state.scale * state.step
+        at = function(point)
+        wanted = state.at.value - _SUFFICIENT * state.scale * state.decrement
+        accepted = at.value <= wanted + _ROUNDING * (1 + jnp.abs(state.at.value))
+        ahead = arrive(point, at, state.iterations + 1)
+        halved = state._replace(scale=state.scale / 2, iterations=state.iterations + 1)
+        return jax.tree.map(lambda a, h: jnp.where(accepted, a, h), ahead, halved)
+
+    last = jax.lax.while_loop(unfinished, advance, arrive(start, function(start), jnp.zeros((), int)))
+    return Minimum(last.point, last.at.value, last.iterations, last.decrement <= TOLERANCE, last.at.hessian)
+
+
+def _convex_direction(at: Expansion) -> Array:
+    shift = _SHIFT * jnp.max(jnp.diagonal(at.hessian), initial=0.0)
+    factor = jnp.linalg.cholesky(at.hessian + shift * jnp.eye(len(at.gradient)))
+    return -jax.scipy.linalg.cho_solve((factor, True), at.gradient)
+
+
+def _saddle_free_direction(at: Expansion) -> Array:
+    values, vectors = jnp.linalg.eigh(at.hessian)
+    size = jnp.maximum(jnp.abs(values), _SHIFT * jnp.max(jnp.abs(values), initial=0.0))
+    return -vectors @ (vectors.T @ at.gradient / size)

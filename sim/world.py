@@ -1,0 +1,210 @@
+"""A finite world of learning from edits, and every quantity of it exactly.
+
+A context x is drawn from rho, the reference policy answers y, the user edits it to e ~ q(.|x, y) and pays the
+distance Delta(y, e).  Everything below is arithmetic on arrays; nothing is estimated.  Shapes: X contexts,
+A responses.
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from sim import checks
+from sim.editors import DenseEditor
+from sim.features import DenseFeatures, indicator_features
+
+Policy = Float[Array, "X A"]
+Scalar = Float[Array, ""]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class World:
+    """One world: the arrays, and the exact functionals of a policy in it.
+
+    Build it with `plant` (from an optimal policy) or `from_reference` (from a reference policy); both check
+    their input.  `reference` is pi_ref, `optimal` is pi*_beta of Eq. 1, `expected_cost` is c(x, y), `distance`
+    is Delta, `temperature` is beta.
+    """
+
+    context_probs: Float[Array, " X"]
+    reference: Policy
+    optimal: Policy
+    expected_cost: Float[Array, "X A"]
+    editor: DenseEditor
+    distance: Float[Array, "A A"]
+    temperature: Scalar
+    policy_features: DenseFeatures
+    cost_features: DenseFeatures
+
+    @property
+    def contexts(self) -> int:
+        """The number of contexts, X."""
+        return self.reference.shape[0]
+
+    @property
+    def responses(self) -> int:
+        """The number of responses, A."""
+        return self.reference.shape[1]
+
+    def expect(self, policy: Policy, values: Float[Array, "X A"]) -> Scalar:
+        """E over x ~ rho, y ~ policy of values(x, y); impossible pairs count zero, whatever their value."""
+        weights = self.context_probs[:, None] * policy
+        return jnp.sum(weights * jnp.where(weights > 0, values, 0.0))
+
+    def cost(self, policy: Policy) -> Scalar:
+        """Expected edit cost J(pi) = E c(x, y)."""
+        return self.expect(policy, self.expected_cost)
+
+    def regularised_cost(self, policy: Policy) -> Scalar:
+        """J_beta(pi) = E[c(x, y) + beta log(pi(y|x) / pi_ref(y|x))] (Eq. 1); +inf off the reference's support."""
+        return self.cost(policy) + self.temperature * self.kl(policy, self.reference)
+
+    def suboptimality(self, policy: Policy) -> Scalar:
+        """SubOpt(pi) = J_beta(pi) - J_beta(pi*) = beta E KL(pi || pi*) (Eq. 2); never negative, +inf off support."""
+        return self.temperature * self.kl(policy, self.optimal)
+
+    def kl(self, policy: Policy, other: Policy) -> Scalar:
+        """E over x of KL(policy || other), as sum other * (r log r - r + 1) with r = policy / other.
+
+        The summands are non-negative, so rounding cannot make the result negative or lose a small one.
+        """
+        excess = jnp.where(other > 0, (policy - other) / jnp.where(other > 0, other, 1.0), 0.0)
+        entropy = (1 + excess) * jnp.log1p(jnp.where(excess > -1, excess, 0.0))
+        terms = jnp.maximum(other * (entropy - excess), 0.0)
+        terms = jnp.where((other > 0) | (policy <= 0), terms, jnp.inf)
+        return jnp.sum(jnp.where(self.context_probs > 0, self.context_probs * jnp.sum(terms, 1), 0.0))
+
+    def tv(self, policy: Policy, other: Policy) -> Scalar:
+        """D(pi, pi') = E over x of the total variation distance, half the L1 distance."""
+        return 0.5 * self.context_probs @ jnp.sum(jnp.abs(policy - other), axis=1)
+
+    def jeffreys(self, policy: Policy, other: Policy) -> Scalar:
+        """E over x of KL(policy || other) + KL(other || policy) = sum (pi - pi') log(pi / pi')."""
+        return self.kl(policy, other) + self.kl(other, policy)
+
+    def edited(self, policy: Policy) -> Policy:
+        """The law of the edited response q∘pi when the response follows `policy`."""
+        return self.editor.push(policy)
+
+    def expect_triples(self, table: Float[Array, "X A A"]) -> Scalar:
+        """E over the law of the log, x ~ rho, y ~ pi_ref, e ~ q, of table(x, y, e)."""
+        return self.editor.expect(self.context_probs[:, None] * self.reference, table)
+
+    def triple_law(self) -> Float[Array, "X A A"]:
+        """The law of one logged triple, rho(x) pi_ref(y|x) q(e|x, y)."""
+        return self.editor.joint(self.context_probs[:, None] * self.reference)
+
+
+def optimum_of(reference: Policy, expected_cost: Float[Array, "X A"], temperature: Scalar | float) -> Policy:
+    """The minimiser of Eq. 1, pi*_beta(y|x) proportional to pi_ref(y|x) exp(-c(x, y) / beta)."""
+    return _normalised(jnp.log(reference) - expected_cost / temperature)
+
+
+def _normalised(logits: Float[Array, "X A"]) -> Policy:
+    return jax.nn.softmax(logits, axis=1)
+
+
+def plant(
+    context_probs: np.ndarray,
+    optimal: np.ndarray,
+    kernel: np.ndarray,
+    distance: np.ndarray,
+    temperature: float,
+    policy_features: np.ndarray,
+    cost_features: np.ndarray | None = None,
+    tempering: float = 0.0,
+) -> World:
+    """The world whose optimum is `optimal`: pi_ref is proportional to pi* exp(c / beta), for any kernel.
+
+    Args:
+        context_probs: rho, shape (X,).
+        optimal: pi*, shape (X, A), rows sum to one.
+        kernel: q, shape (X, A, A), `kernel[x, y, e]` = q(e|x, y).
+        distance: Delta, shape (A, A), zero exactly on the diagonal.
+        temperature: beta > 0.
+        policy_features: phi, shape (X, A, d).
+        cost_features: psi, shape (X, A, m); default one indicator per (x, y).
+        tempering: t in [0, 1], breaks balance: the kernel keeps `optimal` =: mu, but pi_ref is proportional to
+            mu exp(c ((1 - t) / beta + t)), so that the optimum becomes mu exp(c t (1 - 1 / beta)).
+
+    Raises:
+        BadInput: shapes, rows that are not probabilities, a bad distance or temperature.
+    """
+    context_probs = checks.probabilities("context_probs", context_probs, 1)
+    optimal = checks.probabilities("optimal", optimal, 2, contexts=len(context_probs))
+    editor, distance, temperature = _editing(kernel, distance, temperature, optimal.shape)
+    tempering = checks.in_range("tempering", tempering, 0, 1)
+    cost = editor.pull_pairs(distance)
+    mu = jnp.asarray(optimal)
+    reference = _normalised(jnp.log(mu) + cost * ((1 - tempering) / temperature + tempering))
+    if tempering > 0:
+        mu = optimum_of(reference, cost, temperature)
+    return _world(
+        context_probs, reference, mu, cost, editor, distance, temperature, policy_features, cost_features
+    )
+
+
+def from_reference(
+    context_probs: np.ndarray,
+    reference: np.ndarray,
+    kernel: np.ndarray,
+    distance: np.ndarray,
+    temperature: float,
+    policy_features: np.ndarray,
+    cost_features: np.ndarray | None = None,
+) -> World:
+    """The world whose reference policy is `reference`: pi* follows from Eq. 1.  Arguments as in `plant`."""
+    context_probs = checks.probabilities("context_probs", context_probs, 1)
+    reference = checks.probabilities("reference", reference, 2, contexts=len(context_probs))
+    editor, distance, temperature = _editing(kernel, distance, temperature, reference.shape)
+    cost = editor.pull_pairs(distance)
+    optimal = optimum_of(jnp.asarray(reference), cost, temperature)
+    return _world(
+        context_probs,
+        jnp.asarray(reference),
+        optimal,
+        cost,
+        editor,
+        distance,
+        temperature,
+        policy_features,
+        cost_features,
+    )
+
+
+def _editing(
+    kernel: np.ndarray, distance: np.ndarray, temperature: float, shape: tuple[int, ...]
+) -> tuple[DenseEditor, Array, float]:
+    contexts, responses = shape
+    kernel = checks.probabilities("edit_kernel", kernel, 3, contexts=contexts, responses=responses)
+    distance = checks.distances("edit_distance", distance, responses)
+    return (
+        DenseEditor(jnp.asarray(kernel)),
+        jnp.asarray(distance),
+        checks.positive("temperature", temperature),
+    )
+
+
+def _world(
+    context_probs: np.ndarray,
+    reference: Policy,
+    optimal: Policy,
+    cost: Array,
+    editor: DenseEditor,
+    distance: Array,
+    temperature: float,
+    policy_features: np.ndarray,
+    cost_features: np.ndarray | None,
+) -> World:
+    shape = reference.shape
+    phi = DenseFeatures(jnp.asarray(checks.features("policy_features", policy_features, shape)))
+    if cost_features is None:
+        psi = indicator_features(*shape)
+    else:
+        psi = DenseFeatures(jnp.asarray(checks.features("cost_features", cost_features, shape)))
+    rho = jnp.asarray(context_probs)
+    return World(rho, reference, optimal, cost, editor, distance, jnp.asarray(temperature), phi, psi)
