@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 
@@ -40,6 +41,10 @@ class DenseEditor:
     def joint(self, weights: Float[Array, "X A"]) -> Float[Array, "X A A"]:
         """The table weights(x, y) q(e|x, y): the law of the triple when `weights` is the law of (x, y)."""
         return weights[:, :, None] * self.kernel
+
+    def dense(self) -> np.ndarray:
+        """The whole kernel (X, A, A), for what needs its rows."""
+        return np.asarray(self.kernel)
 
     def expect(self, weights: Float[Array, "X A"], table: Float[Array, "X A A"]) -> Float[Array, ""]:
         """The expectation sum weights(x, y) q(e|x, y) table(x, y, e)."""

@@ -117,9 +117,7 @@ def lowrank_cost(
         scale = np.abs(cost).max() or 1.0
         return np.concatenate([cost[:, :, None] / scale, extra], axis=2)
 
-    return _plain_world(
-        _softmax(logits), distance, _tabular_features(contexts, responses), features, setting, user
-    )
+    return _plain_world(_softmax(logits), distance, _tabular_features(contexts, responses), features, setting, user)
 
 
 def self_consistent_family(
@@ -139,8 +137,9 @@ def self_consistent_family(
     theta_ref = reference_scale * standard normals; one equation per attribute (docs/theory.md 2.3), with three
     roots for strong costs: `root` picks among them wherever there are three.  Fixed-cost calibration.
     """
-    theta_ref = reference_scale * np.random.default_rng(world_seed).normal(size=(contexts, attributes))
-    roots = self_consistent.roots(theta_ref, cost_scale / temperature)
+    size = {"contexts": contexts, "attributes": attributes, "world_seed": world_seed}
+    scales = {"reference_scale": reference_scale, "cost_scale": cost_scale, "temperature": temperature}
+    roots = _reference_roots(size | scales)
     column = {"lower": 0, "middle": 1, "upper": 2}[root]
     single = np.isnan(roots[..., 1])
     theta = np.where(single, roots[..., 0], roots[..., column])
@@ -307,7 +306,7 @@ def world(family: str, *, user: User | dict[str, Any] | None = None, **given: An
     user = make_user(user)
     if is_world_file(family):
         resolve(family, given)
-        if user != User():
+        if user != make_user(None):
             raise BadInput("a world file holds its own edit kernel: remove the [user] settings")
         return worldfile.read(Path(family))
     values = resolve(family, given)
@@ -317,6 +316,20 @@ def world(family: str, *, user: User | dict[str, Any] | None = None, **given: An
         raise BadInput(f"world '{family}' does not fit in memory ({error}); lower its sizes") from None
 
 
+def extras(family: str, given: dict[str, Any]) -> dict[str, Any]:
+    """What a family knows beside its world: the roots of the self-consistent equation, per context and attribute."""
+    if family != "self-consistent":
+        return {}
+    values = resolve(family, given)
+    found = _reference_roots(values)
+    return {"roots": [[[r for r in roots if not np.isnan(r)] for roots in context] for context in found.tolist()]}
+
+
+def _reference_roots(values: dict[str, Any]) -> np.ndarray:
+    normal = np.random.default_rng(values["world_seed"]).normal(size=(values["contexts"], values["attributes"]))
+    return self_consistent.roots(values["reference_scale"] * normal, values["cost_scale"] / values["temperature"])
+
+
 def make_user(user: User | dict[str, Any] | None) -> User:
     """A `User` from a table, with unknown keys refused."""
     if isinstance(user, User):
@@ -324,7 +337,7 @@ def make_user(user: User | dict[str, Any] | None) -> User:
     for name in user or {}:
         choose("key of [user]", name, User.model_fields)
     try:
-        return User(**(user or {}))
+        return User.model_validate(user or {})
     except ValidationError as error:
         first = error.errors()[0]
         raise BadInput(f"user.{first['loc'][0]}: {first['msg']}, got {first['input']!r}") from None

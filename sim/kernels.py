@@ -13,9 +13,7 @@ from sim.errors import BadInput
 
 def attribute_table(attributes: int) -> np.ndarray:
     """The responses {0, 1}^K in order, shape (2^K, K); the first attribute is the most significant."""
-    return np.array(list(itertools.product([0, 1], repeat=attributes)), dtype=np.int64).reshape(
-        -1, attributes
-    )
+    return np.array(list(itertools.product([0, 1], repeat=attributes)), dtype=np.int64).reshape(-1, attributes)
 
 
 def identity(optimal: np.ndarray) -> np.ndarray:
@@ -45,7 +43,8 @@ def redraw(optimal: np.ndarray, strength: float) -> np.ndarray:
         return _product_redraw(marginals, strength)
     masks = table.astype(bool)
     weights = strength ** masks.sum(1) * (1 - strength) ** (~masks).sum(1)
-    return sum(w * block_redraw(optimal, mask) for w, mask in zip(weights, masks, strict=True) if w > 0)
+    blocks = (w * block_redraw(optimal, mask) for w, mask in zip(weights, masks, strict=True) if w > 0)
+    return sum(blocks, np.zeros(1))
 
 
 def product_law(marginals: np.ndarray) -> np.ndarray:
@@ -72,7 +71,7 @@ def subset(optimal: np.ndarray, size: int) -> np.ndarray:
     if not 0 <= size <= attributes:
         raise BadInput(f"subset_size: expected a number in [0, {attributes}] (the attributes), got {size}")
     masks = [m for m in attribute_table(attributes).astype(bool) if m.sum() == size]
-    return sum(block_redraw(optimal, mask) for mask in masks) / len(masks)
+    return sum((block_redraw(optimal, mask) for mask in masks), np.zeros(1)) / len(masks)
 
 
 def block_redraw(optimal: np.ndarray, mask: np.ndarray) -> np.ndarray:

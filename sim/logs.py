@@ -43,9 +43,7 @@ class Records:
     cost: np.ndarray
 
 
-def sample(
-    world: World, n: int, seeds: int | list[int] | range = 1, root_seed: int = 0, held_out: int = 0
-) -> Logs:
+def sample(world: World, n: int, seeds: int | list[int] | range = 1, root_seed: int = 0, held_out: int = 0) -> Logs:
     """Draw one log of n triples per seed.
 
     Args:

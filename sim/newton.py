@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from sim.linear_solve import solve_positive
+
 MAX_ITERATIONS = 200
 # Squared Newton decrement at which a fit stops.  The error it leaves in the objective is about half of this; the
 # rounding error of the gradient is far below it.
@@ -39,6 +41,8 @@ class Minimum(NamedTuple):
 
 
 class _State(NamedTuple):
+    """The best point so far with its expansion, the step from it, and the share of the step to try next."""
+
     point: Array
     at: Expansion
     step: Array
@@ -87,33 +91,35 @@ def minimise(function: Function, start: Float[Array, " p"], convex: bool = True)
         The minimum; `converged` is False after `MAX_ITERATIONS` steps or when a number is not finite.
     """
     direction = _convex_direction if convex else _saddle_free_direction
-
-    def arrive(point: Array, at: Expansion, iterations: Array) -> _State:
-        step = direction(at)
-        return _State(point, at, step, jnp.ones(()), -(at.gradient @ step), iterations)
+    size = start.shape[0]
 
     def unfinished(state: _State) -> Array:
-        usable = jnp.isfinite(state.at.value) & jnp.isfinite(state.decrement)
         moving = (state.decrement > TOLERANCE) & (state.scale > 1e-12)
-        return usable & moving & (state.iterations < MAX_ITERATIONS)
+        return moving & (state.iterations <= MAX_ITERATIONS)
 
     def advance(state: _State) -> _State:
         point = state.point + state.scale * state.step
         at = function(point)
         wanted = state.at.value - _SUFFICIENT * state.scale * state.decrement
         accepted = at.value <= wanted + _ROUNDING * (1 + jnp.abs(state.at.value))
-        ahead = arrive(point, at, state.iterations + 1)
+        step = direction(at)
+        ahead = _State(point, at, step, jnp.ones(()), -(at.gradient @ step), state.iterations + 1)
         halved = state._replace(scale=state.scale / 2, iterations=state.iterations + 1)
         return jax.tree.map(lambda a, h: jnp.where(accepted, a, h), ahead, halved)
 
-    last = jax.lax.while_loop(unfinished, advance, arrive(start, function(start), jnp.zeros((), int)))
-    return Minimum(last.point, last.at.value, last.iterations, last.decrement <= TOLERANCE, last.at.hessian)
+    # The first round evaluates the start itself (a step of zero from an infinite value is accepted whatever it
+    # finds), so that the function is compiled once.
+    nowhere = Expansion(jnp.asarray(jnp.inf), jnp.zeros(size), jnp.zeros((size, size)))
+    begin = _State(start, nowhere, jnp.zeros(size), jnp.ones(()), jnp.asarray(1.0), jnp.asarray(-1))
+    last = jax.lax.while_loop(unfinished, advance, begin)
+    converged = (last.decrement <= TOLERANCE) & jnp.isfinite(last.at.value)
+    return Minimum(last.point, last.at.value, last.iterations, converged, last.at.hessian)
 
 
 def _convex_direction(at: Expansion) -> Array:
     shift = _SHIFT * jnp.max(jnp.diagonal(at.hessian), initial=0.0)
-    factor = jnp.linalg.cholesky(at.hessian + shift * jnp.eye(len(at.gradient)))
-    return -jax.scipy.linalg.cho_solve((factor, True), at.gradient)
+    solution, _ = solve_positive(at.hessian + shift * jnp.eye(len(at.gradient)), at.gradient[:, None])
+    return -solution[:, 0]
 
 
 def _saddle_free_direction(at: Expansion) -> Array:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from sim import newton
 from sim.errors import BadInput, choose
@@ -64,6 +64,11 @@ class LogLinear:
     features: DenseFeatures
     support: Array
 
+    @property
+    def possible(self) -> Bool[Array, "X A"]:
+        """The responses that some policy of the class gives."""
+        return self.support
+
     def log_policy(self, parameters: Float[Array, " d"]) -> LogPolicy:
         """log pi_theta, shape (X, A); -inf off the support."""
         return jax.nn.log_softmax(jnp.where(self.support, self.features.pull(parameters), -jnp.inf), axis=1)
@@ -101,6 +106,11 @@ class Mixture:
 
     basis: Float[Array, "J X A"]
 
+    @property
+    def possible(self) -> Bool[Array, "X A"]:
+        """The responses that some policy of the class gives."""
+        return jnp.any(self.basis > 0, axis=0)
+
     def weights(self, parameters: Float[Array, " J"]) -> Float[Array, " J"]:
         """The mixture weights w = softmax(u)."""
         return jax.nn.softmax(parameters)
@@ -135,6 +145,11 @@ class PolicyList:
 
     log_policies: Float[Array, "M X A"]
 
+    @property
+    def possible(self) -> Bool[Array, "X A"]:
+        """The responses that some policy of the class gives."""
+        return jnp.any(jnp.isfinite(self.log_policies), axis=0)
+
     def log_policy(self, parameters: Float[Array, " 1"]) -> LogPolicy:
         """The policy with this index."""
         return self.log_policies[parameters[0].astype(int)]
@@ -145,9 +160,7 @@ class PolicyList:
         values = jnp.where(jnp.isnan(values), jnp.inf, values)
         index = jnp.argmin(values)
         parameters = index[None].astype(values.dtype)
-        minimum = Minimum(
-            parameters, values[index], jnp.zeros((), int), jnp.ones((), bool), jnp.zeros((1, 1))
-        )
+        minimum = Minimum(parameters, values[index], jnp.zeros((), int), jnp.ones((), bool), jnp.zeros((1, 1)))
         return Solution(parameters, self.log_policies[index], minimum, jnp.zeros(()))
 
 
@@ -189,14 +202,22 @@ def policy_list(world: World, size: int = 64, seed: int = 0) -> PolicyList:
 
 def _parameters_of(world: World, policy: Array) -> np.ndarray:
     """The least-squares parameters of log policy in the policy features, with a free intercept per context."""
-    table, log_policy = np.asarray(world.policy_features.table), np.asarray(policy)
+    rows, targets = centred_regression(world, np.asarray(policy))
+    return np.linalg.lstsq(rows, targets, rcond=None)[0]
+
+
+def centred_regression(world: World, policy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows (N, d) and targets (N,) of the regression of log policy on phi with an intercept per context.
+
+    Both are centred per context over the responses that the policy gives, which removes the intercepts.
+    """
+    table = np.asarray(world.policy_features.table)
     rows, targets = [], []
-    for x in range(world.contexts):
-        support = log_policy[x] > 0
-        rows.append(table[x, support] - table[x, support].mean(axis=0))
-        logs = np.log(log_policy[x, support])
+    for features, law in zip(table, policy, strict=True):
+        logs = np.log(law[law > 0])
+        rows.append(features[law > 0] - features[law > 0].mean(axis=0))
         targets.append(logs - logs.mean())
-    return np.linalg.lstsq(np.concatenate(rows), np.concatenate(targets), rcond=None)[0]
+    return np.concatenate(rows), np.concatenate(targets)
 
 
 CLASSES = ("log-linear", "mixture", "list")

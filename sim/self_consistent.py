@@ -1,7 +1,9 @@
 """The forward problem in attribute worlds: given pi_ref, which optima are consistent with it?"""
 
+from itertools import pairwise
+
 import numpy as np
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 
 
 def roots(theta_ref: np.ndarray, a: float) -> np.ndarray:
@@ -21,7 +23,7 @@ def roots(theta_ref: np.ndarray, a: float) -> np.ndarray:
     """
     theta_ref = np.asarray(theta_ref, dtype=float)
     found = [_roots_of(t, a) for t in theta_ref.ravel()]
-    padded = [(r + [np.nan, np.nan])[:3] for r in found]
+    padded = [[*r, np.nan, np.nan][:3] for r in found]
     return np.array(padded).reshape(*theta_ref.shape, 3)
 
 
@@ -34,8 +36,8 @@ def _roots_of(theta_ref: float, a: float) -> list[float]:
     turning = 2 * np.arccosh(np.sqrt(a / 2)) if a > 2 else 0.0
     pieces = [ends[0], -turning, turning, ends[1]] if a > 2 else ends
     found = [
-        float(brentq(excess, low, high, xtol=1e-15, rtol=1e-14))
-        for low, high in zip(pieces[:-1], pieces[1:], strict=True)
+        root_scalar(excess, bracket=(low, high), method="brentq", xtol=1e-15, rtol=1e-14).root
+        for low, high in pairwise(pieces)
         if low < high and excess(low) * excess(high) <= 0
     ]
     return sorted(set(found))

@@ -1,24 +1,148 @@
-"""Files that appear whole or not at all."""
+"""The result folder of a run: regime, chunks, table, provenance; every file appears whole or not at all."""
 
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import contextlib
+import fcntl
+import hashlib
+import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sim import regimes
+from sim.errors import BadInput
+from sim.files import atomic_file, write_text
+from sim.regimes import Regime
+
+SETTINGS = ["learner", "link", "lam", "ridge", "radius"]
+MEASURED = ["suboptimality", "expected_cost", "status", "iterations"]
+_OURS = {"regime.toml", "table.parquet", "chunks", "provenance.json", "figures", "report.html", "lock", "plugins"}
+_OURS |= {"failures.json", "summary.txt"}
 
 
-@contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a temporary file beside `path` for writing; it takes the place of `path` when the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+@dataclass(frozen=True)
+class RunFolder:
+    """An open result folder, locked against other runs until `close`."""
+
+    path: Path
+    lock: IO[str]
+
+    def close(self) -> None:
+        """Release the lock."""
+        self.lock.close()
+
+    def write_regime(self, regime: Regime) -> None:
+        """Store the resolved regime and its plugins."""
+        for name, source in regime.plugins.items():
+            write_text(self.path / "plugins" / name, source)
+        write_text(self.path / "regime.toml", regimes.to_toml(regime, self.path))
+
+    def write_chunk(self, keys: set[str], rows: pd.DataFrame) -> None:
+        """Store the rows of one finished task under the keys of what it did."""
+        names = sorted(keys)
+        name = hashlib.blake2b("\n".join(names).encode(), digest_size=12).hexdigest()
+        table = pa.Table.from_pandas(rows, preserve_index=False).replace_schema_metadata({"keys": json.dumps(names)})
+        with atomic_file(self.path / "chunks" / f"{name}.parquet") as file:
+            pq.write_table(table, file)
+
+    def done(self) -> set[str]:
+        """The keys of all stored chunks.  A chunk that cannot be read does not count and is done again."""
+        found: set[str] = set()
+        for file in self._chunks():
+            with contextlib.suppress(OSError, pa.ArrowInvalid):
+                found |= set(json.loads((pq.read_schema(file).metadata or {}).get(b"keys", b"[]")))
+        return found
+
+    def rows(self) -> pd.DataFrame:
+        """The rows of all chunks, as one table in canonical order."""
+        tables = []
+        for file in self._chunks():
+            with contextlib.suppress(OSError, pa.ArrowInvalid):
+                tables.append(pq.read_table(file))
+        return merged(tables)
+
+    def write_table(self, table: pd.DataFrame) -> None:
+        """Store the finished table."""
+        with atomic_file(self.path / "table.parquet") as file:
+            table.to_parquet(file, index=False)
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Store a JSON file."""
+        write_text(self.path / name, json.dumps(value, indent=2, sort_keys=True) + "\n")
+
+    def _chunks(self) -> list[Path]:
+        return sorted((self.path / "chunks").glob("*.parquet"))
+
+
+def merged(tables: list[pa.Table]) -> pd.DataFrame:
+    """One table, each row once, columns and rows in an order that does not depend on how they came."""
+    if not tables:
+        return pd.DataFrame(columns=[*SETTINGS, "n", "seed", *MEASURED])
+    bare = [table.replace_schema_metadata(None) for table in tables]
+    rows = pa.concat_tables(bare, promote_options="permissive").to_pandas()
+    notes = {name for table in tables for name in table.column_names[table.column_names.index(MEASURED[0]) :]}
+    others = sorted(set(rows.columns) - notes - {*SETTINGS, "n", "seed"})
+    keys = [*SETTINGS, *others, "n", "seed"]
+    rows = rows[[*keys, *MEASURED, *sorted(notes - set(MEASURED))]].drop_duplicates(subset=keys)
+    return rows.sort_values(keys, kind="stable", na_position="first", ignore_index=True)
+
+
+def open_folder(path: Path, regime: Regime, resume: bool) -> RunFolder:
+    """Lock a folder for a run of `regime`; a new one is created, an old one must be a run that `regime` extends.
+
+    Raises:
+        BadInput: a folder that holds something else, another regime, or a run in progress.
+    """
+    if path.exists() and not path.is_dir():
+        raise BadInput(f"--out {path}: expected a folder, got a file")
+    contents = {entry.name for entry in path.iterdir()} - {"lock"} if path.exists() else set()
+    if contents and not resume:
+        raise BadInput(f"--out {path}: the folder is not empty; add --resume to continue it, or choose another")
+    old = _stored_regime(path, contents)
+    if old is not None:
+        apart = regimes.differences(old, regime)
+        if apart:
+            raise BadInput(f"--resume {path}: the regime differs: {'; '.join(apart)}; choose another --out")
     try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        path.mkdir(parents=True, exist_ok=True)
+        lock = open(path / "lock", "w")
+    except OSError as error:
+        raise BadInput(f"--out {path}: cannot be written ({error.strerror})") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise BadInput(f"--out {path}: another run is writing there; wait for it, or choose another folder") from None
+    return RunFolder(path, lock)
+
+
+def _stored_regime(path: Path, contents: set[str]) -> Regime | None:
+    if "regime.toml" in contents:
+        return regimes.load(str(path / "regime.toml"))
+    strange = sorted(name for name in contents if name not in _OURS and not name.startswith("."))
+    if strange:
+        raise BadInput(f"--resume {path}: not the folder of a run (it holds '{strange[0]}' and no regime.toml)")
+    return None
+
+
+def write_summary(folder: Path, text: str) -> None:
+    """Store the table that the run printed."""
+    write_text(folder / "summary.txt", text + "\n")
+
+
+def load(folder: str | Path) -> pd.DataFrame:
+    """The table of a finished run.
+
+    Raises:
+        BadInput: no table there, or one that cannot be read.
+    """
+    path = Path(folder) / "table.parquet"
+    if not path.exists():
+        raise BadInput(f"{folder}: no finished run here (no table.parquet); finish it with medley run --resume")
+    try:
+        return pd.read_parquet(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise BadInput(f"{path}: cannot be read ({str(error).splitlines()[0]})") from None

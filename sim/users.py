@@ -22,24 +22,16 @@ class User(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    editor: str = Field(
-        "default", description="kernel; default: redraw for attributes, lazy for other families"
-    )
+    editor: str = Field("default", description="kernel; default: redraw for attributes, lazy for other families")
     subset_size: int = Field(2, ge=0, description="attributes that editor 'subset' re-draws")
     power: int = Field(1, ge=0, description="the kernel is applied this many times")
-    compose: Literal["none", "mixture", "palindrome"] = Field(
-        "none", description="combination with second_editor"
-    )
+    compose: Literal["none", "mixture", "palindrome"] = Field("none", description="combination with second_editor")
     second_editor: str = Field("lazy", description="the kernel to combine with")
     second_weight: Dial = Field(0.5, description="weight of second_editor in a mixture")
     cyclic: Dial = Field(0.0, description="weight of a stationary, non-reversible flow")
-    other_optimum: Dial = Field(
-        0.0, description="how far the user's optimum lies from pi*, in log-probabilities"
-    )
+    other_optimum: Dial = Field(0.0, description="how far the user's optimum lies from pi*, in log-probabilities")
     user_seed: int = Field(1, ge=0, description="seed of the other optimum")
-    tempered: Dial = Field(
-        0.0, description="balance against mu while pi_ref is mu exp(c ((1 - t) / beta + t))"
-    )
+    tempered: Dial = Field(0.0, description="balance against mu while pi_ref is mu exp(c ((1 - t) / beta + t))")
     harmful: Dial = Field(0.0, description="weight of edits drawn from the law proportional to 1 / pi*")
 
 
@@ -77,9 +69,7 @@ EDITORS: dict[str, Editor] = {
     "metropolis": lambda optimal, edits: kernels.lazy(
         optimal, edits.strength, kernels.metropolis(optimal, edits.proposal)
     ),
-    "barker": lambda optimal, edits: kernels.lazy(
-        optimal, edits.strength, kernels.barker(optimal, edits.proposal)
-    ),
+    "barker": lambda optimal, edits: kernels.lazy(optimal, edits.strength, kernels.barker(optimal, edits.proposal)),
     "subset": _subset,
 }
 

@@ -27,7 +27,7 @@ class World:
 
     Build it with `plant` (from an optimal policy) or `from_reference` (from a reference policy); both check
     their input.  `reference` is pi_ref, `optimal` is pi*_beta of Eq. 1, `expected_cost` is c(x, y), `distance`
-    is Delta, `temperature` is beta.
+    is Delta, `temperature` is beta, `cost_weights` are the least-squares w* of c on the cost features, of least norm.
     """
 
     context_probs: Float[Array, " X"]
@@ -39,6 +39,7 @@ class World:
     temperature: Scalar
     policy_features: DenseFeatures
     cost_features: DenseFeatures
+    cost_weights: Float[Array, " m"]
 
     @property
     def contexts(self) -> int:
@@ -136,16 +137,14 @@ def plant(
     """
     context_probs = checks.probabilities("context_probs", context_probs, 1)
     optimal = checks.probabilities("optimal", optimal, 2, contexts=len(context_probs))
-    editor, distance, temperature = _editing(kernel, distance, temperature, optimal.shape)
+    editor, delta, temperature = _editing(kernel, distance, temperature, optimal.shape)
     tempering = checks.in_range("tempering", tempering, 0, 1)
-    cost = editor.pull_pairs(distance)
+    cost = editor.pull_pairs(delta)
     mu = jnp.asarray(optimal)
     reference = _normalised(jnp.log(mu) + cost * ((1 - tempering) / temperature + tempering))
     if tempering > 0:
         mu = optimum_of(reference, cost, temperature)
-    return _world(
-        context_probs, reference, mu, cost, editor, distance, temperature, policy_features, cost_features
-    )
+    return _world(context_probs, reference, mu, cost, editor, delta, temperature, policy_features, cost_features)
 
 
 def from_reference(
@@ -160,8 +159,8 @@ def from_reference(
     """The world whose reference policy is `reference`: pi* follows from Eq. 1.  Arguments as in `plant`."""
     context_probs = checks.probabilities("context_probs", context_probs, 1)
     reference = checks.probabilities("reference", reference, 2, contexts=len(context_probs))
-    editor, distance, temperature = _editing(kernel, distance, temperature, reference.shape)
-    cost = editor.pull_pairs(distance)
+    editor, delta, temperature = _editing(kernel, distance, temperature, reference.shape)
+    cost = editor.pull_pairs(delta)
     optimal = optimum_of(jnp.asarray(reference), cost, temperature)
     return _world(
         context_probs,
@@ -169,7 +168,7 @@ def from_reference(
         optimal,
         cost,
         editor,
-        distance,
+        delta,
         temperature,
         policy_features,
         cost_features,
@@ -207,4 +206,6 @@ def _world(
     else:
         psi = DenseFeatures(jnp.asarray(checks.features("cost_features", cost_features, shape)))
     rho = jnp.asarray(context_probs)
-    return World(rho, reference, optimal, cost, editor, distance, jnp.asarray(temperature), phi, psi)
+    rows = np.asarray(psi.table).reshape(-1, psi.dimension)
+    weights = jnp.asarray(np.linalg.lstsq(rows, np.asarray(cost).ravel(), rcond=None)[0])
+    return World(rho, reference, optimal, cost, editor, distance, jnp.asarray(temperature), phi, psi, weights)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from sim.errors import BadInput, choose
-from sim.store import atomic_file
+from sim.files import atomic_file
 from sim.world import World, from_reference, plant
 
 REQUIRED = ("context_probs", "edit_kernel", "edit_distance", "temperature", "policy_features")
@@ -41,9 +41,7 @@ def _load(path: Path) -> dict[str, np.ndarray]:
             return {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError, AttributeError, TypeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BadInput(
-            f"{path}: not a readable .npz world file ({reason}); write it with numpy.savez"
-        ) from None
+        raise BadInput(f"{path}: not a readable .npz world file ({reason}); write it with numpy.savez") from None
 
 
 def _build(arrays: dict[str, np.ndarray]) -> World:
@@ -51,9 +49,7 @@ def _build(arrays: dict[str, np.ndarray]) -> World:
         choose("array", name, REQUIRED + OPTIONAL)
     missing = [name for name in REQUIRED if name not in arrays]
     if missing:
-        raise BadInput(
-            f"expected the array '{missing[0]}', which is missing; required: {', '.join(REQUIRED)}"
-        )
+        raise BadInput(f"expected the array '{missing[0]}', which is missing; required: {', '.join(REQUIRED)}")
     common = {
         "context_probs": arrays["context_probs"],
         "kernel": arrays["edit_kernel"],

@@ -1,5 +1,6 @@
 """The offline learners, by name, and the batched fit."""
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import jax
@@ -7,13 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from sim.errors import BadInput, choose
+from sim import checks
+from sim.errors import choose
 from sim.learners.baselines import Edited, Reference
 from sim.learners.contract import EditLog, Fit, Learner, PolicyLearner, Status
 from sim.learners.cost import Cost
 from sim.learners.early import Early, EarlyHeldOut
 from sim.learners.preference import Preference
-from sim.learners.separation import PROVEN, is_separated
+from sim.learners.separation import PROVEN, is_separated, shows_separation
 from sim.learners.supervision import Supervision
 from sim.logs import Logs
 from sim.policies import LogLinear, PolicyClass, log_linear
@@ -24,13 +26,13 @@ __all__ = [
     "Reference", "Status", "Supervision", "fit", "make", "register",
 ]  # fmt: skip
 
-LEARNERS: dict[str, Any] = {
+LEARNERS: dict[str, type[Learner]] = {
     "reference": Reference,
     "edited": Edited,
     "sup": Supervision,
     "pref": Preference,
     "cost": Cost,
-    "early": lambda **settings: make_early(**settings),
+    "early": Early,
 }
 
 
@@ -49,27 +51,44 @@ class Fits(NamedTuple):
     notes: dict[str, np.ndarray]
 
 
-def register(name: str, build: Any) -> None:
-    """Make `build(**settings) -> Learner` available as `learners = ["name"]`, its settings as table `[name]`."""
-    LEARNERS[name] = build
+def register(name: str, learner: type[Learner]) -> None:
+    """Make a learner class available as `learners = ["name"]`; its dataclass fields are the keys of table `[name]`."""
+    LEARNERS[name] = learner
 
 
-def make_early(**settings: Any) -> Learner:
-    """Early ensembling with lam given, or chosen on held-out edits: `lam = "held-out"`."""
-    if settings.get("lam") == "held-out":
-        return EarlyHeldOut(**{key: value for key, value in settings.items() if key != "lam"})
-    if "held_out" in settings:
-        raise BadInput('early.held_out: only lam = "held-out" uses held-out edits; leave it out')
-    return Early(**settings)
+def defaults(name: str) -> dict[str, Any]:
+    """The settings of a learner that have a default value, by key."""
+    choose("learner", name, LEARNERS)
+    return {f.name: f.default for f in dataclasses.fields(LEARNERS[name]) if f.default is not None}  # type: ignore[arg-type]
 
 
 def make(name: str, **settings: Any) -> Learner:
-    """A learner by name: "sup", "pref", "cost", "early", "reference", "edited", or a registered one."""
+    """A learner by name: "sup", "pref", "cost", "early", "reference", "edited", or a registered one.
+
+    Raises:
+        BadInput: an unknown name or setting (the nearest is suggested), a value of the wrong type or range.
+    """
     choose("learner", name, LEARNERS)
-    try:
-        return LEARNERS[name](**settings)
-    except TypeError as error:
-        raise BadInput(f"{name}: {error}") from None
+    known = {f.name: f for f in dataclasses.fields(LEARNERS[name])} | EXTRA.get(name, {})  # type: ignore[arg-type]
+    for key, value in settings.items():
+        choose(f"setting of [{name}]", key, known)
+        _check_setting(name, key, value, static=known[key].metadata.get("static", False))
+    return LEARNERS[name].from_settings(**settings)
+
+
+EXTRA = {"early": {f.name: f for f in dataclasses.fields(EarlyHeldOut) if f.name == "held_out"}}
+"""Settings that only some values of another setting use."""
+
+RANGES = {"delta": (1e-300, 1 - 1e-16), "c_max": (1e-300, np.inf)}
+"""Ranges of the numeric settings; those not named here are at least 0."""
+
+
+def _check_setting(name: str, key: str, value: Any, static: bool) -> None:
+    where = f"{name}.{key}"
+    if static and isinstance(value, int) and not isinstance(value, bool):
+        checks.in_range(where, value, 1, np.inf)
+    elif not static and not (name == "early" and key == "lam" and value == "held-out"):
+        checks.in_range(where, value, *RANGES.get(key, (0.0, np.inf)))
 
 
 def fit(learner: str | Learner, logs: Logs, world: World, policies: PolicyClass | None = None) -> Fits:
@@ -97,9 +116,7 @@ def fit(learner: str | Learner, logs: Logs, world: World, policies: PolicyClass 
 
 
 @jax.jit
-def fit_batch(
-    learner: Learner, logs: EditLog, world: World, policies: PolicyClass
-) -> tuple[Fit, Array, Array]:
+def fit_batch(learner: Learner, logs: EditLog, world: World, policies: PolicyClass) -> tuple[Fit, Array, Array]:
     """`learner.fit` over a batch of logs, with SubOpt and J of each policy.  Compiled once per shape."""
 
     def one(log: EditLog) -> tuple[Fit, Array, Array]:
@@ -115,9 +132,10 @@ def _decided(fits: Fit, policies: PolicyClass) -> np.ndarray:
     status = np.array(fits.status)
     if fits.pulls is None or not isinstance(policies, LogLinear):
         return status
-    table, pulls = np.asarray(policies.features.table), np.asarray(fits.pulls)
-    support = np.asarray(policies.support)
+    table, support = np.asarray(policies.features.table), np.asarray(policies.support)
+    all_pulls, supported = np.asarray(fits.pulls), support[:, :, None] & support[:, None, :]
     for s in np.flatnonzero(~(np.asarray(fits.certificate) < PROVEN)):
-        if is_separated(table, pulls[s] & support[:, :, None] & support[:, None, :]):
+        pulls = all_pulls[s] & supported
+        if shows_separation(table, pulls, np.asarray(fits.parameters[s])) or is_separated(table, pulls):
             status[s] = Status.separated
     return status

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from sim.linear_solve import solve_positive
 from sim.newton import Minimum
 from sim.policies import Derivatives, LogLinear, LogPolicy, Objective, PolicyClass
 from sim.world import World
@@ -76,6 +77,11 @@ class Learner(abc.ABC):
     name: ClassVar[str]
     baseline: ClassVar[bool] = False
 
+    @classmethod
+    def from_settings(cls, **settings: Any) -> "Learner":
+        """The learner of one point of its settings table."""
+        return cls(**settings)
+
     @abc.abstractmethod
     def settings(self) -> dict[str, Any]:
         """The settings that tell this learner's rows apart, by column name (link, lam, ridge, radius, ...)."""
@@ -92,7 +98,7 @@ class PolicyLearner(Learner):
     `derivatives` (faster) and `pulls` (for the exact test of separation), and must have a field `ridge`.
     """
 
-    ridge: Scalar
+    ridge: Array | float
 
     @abc.abstractmethod
     def triple_loss(
@@ -144,32 +150,21 @@ class PolicyLearner(Learner):
 
     def fit(self, log: EditLog, world: World, policies: PolicyClass) -> Fit:
         """Minimise the mean loss plus ridge |theta|^2 / (2n) over the class."""
-        usable = jnp.where(possible(world, policies)[:, None, :], log.counts, 0.0)
+        usable = jnp.where(policies.possible[:, None, :], log.counts, 0.0)
         objective = Objective(
             lambda table: self.total(table, usable / log.n, world),
             lambda table: self.derivatives(table, usable / log.n, world),
         )
         solution = policies.minimise(objective, self.ridge / log.n)
-        pulls = self.pulls(usable) if isinstance(policies, LogLinear) else None
+        pulls = self.pulls(usable)
         minimum = solution.minimum
         status = _status(minimum.converged, minimum.value, jnp.sum(usable) < log.n)
         notes = {"start_spread": solution.spread}
-        found = answer(
-            log, world, solution.parameters, solution.log_policy, status, minimum.iterations, notes
-        )
-        if pulls is None:
+        found = answer(log, world, solution.parameters, solution.log_policy, status, minimum.iterations, notes)
+        if pulls is None or not isinstance(policies, LogLinear):
             return found
         open_ = _existence(policies, pulls, minimum, self.ridge / log.n)
         return found._replace(pulls=pulls, certificate=jnp.where(log.edits > 0, open_, -jnp.inf))
-
-
-def possible(world: World, policies: PolicyClass) -> Bool[Array, "X A"]:
-    """The responses that some policy of the class gives."""
-    if isinstance(policies, LogLinear):
-        return policies.support
-    if hasattr(policies, "basis"):
-        return jnp.any(policies.basis > 0, axis=0)
-    return jnp.any(jnp.isfinite(policies.log_policies), axis=0)
 
 
 def answer(
@@ -205,7 +200,7 @@ def _existence(policies: LogLinear, pulls: Array, minimum: Minimum, ridge: Array
     # |gradient|_{H^-1} max |psi|_{H^-1} < 1 proves a finite minimiser: the growth of the function along any ray,
     # at least (exp(-S) + S - 1) / S^2 |v|_H^2 with S = max |<v, psi>|, overtakes the slope.
     bare = minimum.hessian - ridge * (1 - 1e-3) * jnp.eye(len(minimum.point))
-    inverse = jnp.linalg.inv(bare)
+    inverse, _ = solve_positive(bare, jnp.eye(len(minimum.point)))
     slope = -ridge * minimum.point
     seen = pulls | jnp.swapaxes(pulls, 1, 2)
     widest = jnp.max(jnp.where(seen, policies.features.pair_quadratic(inverse), 0.0), initial=0.0)

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 from sim.errors import BadInput, choose
 from sim.learners.contract import EditLog, Fit, Learner, Status, answer
 from sim.learners.defaults import RIDGE
+from sim.linear_solve import solve_positive
 from sim.policies import LogLinear, Objective, PolicyClass
 from sim.world import World
 
@@ -42,7 +43,7 @@ class Cost(Learner):
         radius: multiple of the confidence radius, at least 0.
         c_max: declared bound on the cost; default: the world's largest distance.
         noise_bound: sub-Gaussian scale of the observed cost; default c_max / 2.
-        weight_bound: W >= |w*|; default: the norm of the world's own least-squares w*.
+        weight_bound: W >= |w*|; default: the norm of the world's own w* (`World.cost_weights`).
 
     Departure from the paper: its confidence set sums f - f_hat instead of its square.  With the log-linear class
     the minimiser of Eq. 6 over all policies is returned; it is in the class when c is linear in its features.
@@ -104,17 +105,16 @@ class Cost(Learner):
     def _linear(self, visits: Array, paid: Array, world: World) -> CostModel:
         psi = world.cost_features
         gram = psi.gram(visits) + self.ridge * jnp.eye(psi.dimension)
-        factor = jnp.linalg.cholesky(gram)
-        weights = jax.scipy.linalg.cho_solve((factor, True), psi.push(paid))
+        solved, log_det_gram = solve_positive(gram, jnp.column_stack([psi.push(paid), jnp.eye(psi.dimension)]))
+        weights, inverse = solved[:, 0], solved[:, 1:]
         estimate = psi.pull(weights)
         # At radius zero nothing below matters, and a ridge of zero is legal.
         ridge = jnp.where(self.radius > 0, self.ridge, 1.0)
-        log_det = 2 * jnp.sum(jnp.log(jnp.diagonal(factor))) - psi.dimension * jnp.log(ridge)
+        log_det = log_det_gram - psi.dimension * jnp.log(ridge)
         noise = self._bound(world) / 2 if self.noise_bound is None else self.noise_bound
-        weight_bound = _weight_norm(world) if self.weight_bound is None else self.weight_bound
+        weight_bound = jnp.linalg.norm(world.cost_weights) if self.weight_bound is None else self.weight_bound
         alpha = noise * jnp.sqrt(2 * jnp.log(1 / self.delta) + log_det) + jnp.sqrt(ridge) * weight_bound
         alpha = jnp.where(self.radius > 0, self.radius * alpha, 0.0)
-        inverse = jax.scipy.linalg.cho_solve((factor, True), jnp.eye(psi.dimension))
         width = jnp.sqrt(jnp.maximum(psi.quadratic(inverse), 0.0))
         return CostModel(weights, estimate, estimate + alpha * width, alpha)
 
@@ -141,12 +141,6 @@ def cost_list(world: World, size: int) -> Float[Array, "size X A"]:
     linear = linear / jnp.sqrt(jnp.mean(linear**2, axis=(1, 2), keepdims=True))
     spread = 0.5 * jnp.std(world.expected_cost)
     return jnp.concatenate([world.expected_cost[None], world.expected_cost + spread * sizes * linear])
-
-
-def _weight_norm(world: World) -> Array:
-    """|w*| of the least-squares solution of c on the cost features, of least norm."""
-    rows = world.cost_features.table.reshape(-1, world.cost_features.dimension)
-    return jnp.linalg.norm(jnp.linalg.lstsq(rows, world.expected_cost.ravel())[0])
 
 
 def _optimise(

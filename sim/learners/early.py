@@ -7,15 +7,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from sim.errors import BadInput, choose
-from sim.learners.contract import EditLog, Fit, PolicyLearner
+from sim.errors import choose
+from sim.learners.contract import EditLog, Fit, Learner, PolicyLearner
 from sim.learners.defaults import LINKS, RIDGE
 from sim.learners.preference import Preference
 from sim.learners.supervision import Supervision
 from sim.policies import Derivatives, PolicyClass
 from sim.world import World
 
-GRID = (0.0, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+GRID = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)
 """The lambdas among which held-out edits choose."""
 
 
@@ -35,8 +35,13 @@ class Early(PolicyLearner):
 
     def __post_init__(self) -> None:
         choose("link", self.link, LINKS)
-        if isinstance(self.lam, float | int) and not 0 <= self.lam < float("inf"):
-            raise BadInput(f"early.lam: expected a finite number, at least 0, got {self.lam}")
+
+    @classmethod
+    def from_settings(cls, **settings: Any) -> Learner:
+        """lam given, or chosen on `held_out` edits: lam = "held-out"."""
+        if settings.get("lam") == "held-out":
+            return EarlyHeldOut(**{key: value for key, value in settings.items() if key != "lam"})
+        return cls(**{key: value for key, value in settings.items() if key != "held_out"})
 
     def settings(self) -> dict[str, Any]:
         """lam, the link and the ridge."""
@@ -50,9 +55,7 @@ class Early(PolicyLearner):
     def _supervision(self) -> Supervision:
         return Supervision(self.ridge)
 
-    def triple_loss(
-        self, log_policy: Array, world: World, context: Array, response: Array, edited: Array
-    ) -> Array:
+    def triple_loss(self, log_policy: Array, world: World, context: Array, response: Array, edited: Array) -> Array:
         """The preference loss plus lam times the supervision loss."""
         triple = (log_policy, world, context, response, edited)
         return self._preference.triple_loss(*triple) + self.lam * self._supervision.triple_loss(*triple)
@@ -100,9 +103,7 @@ class EarlyHeldOut(PolicyLearner):
         """The link and the ridge; lam is chosen."""
         return {"lam": None, "link": self.link, "ridge": self.ridge}
 
-    def triple_loss(
-        self, log_policy: Array, world: World, context: Array, response: Array, edited: Array
-    ) -> Array:
+    def triple_loss(self, log_policy: Array, world: World, context: Array, response: Array, edited: Array) -> Array:
         """The loss by which lam is chosen: the preference loss."""
         return Preference(self.link, self.ridge).triple_loss(log_policy, world, context, response, edited)
 

@@ -35,9 +35,7 @@ class Preference(PolicyLearner):
         """The link and the ridge."""
         return {"link": self.link, "ridge": self.ridge}
 
-    def triple_loss(
-        self, log_policy: Array, world: World, context: Array, response: Array, edited: Array
-    ) -> Array:
+    def triple_loss(self, log_policy: Array, world: World, context: Array, response: Array, edited: Array) -> Array:
         """-log sigma(a (r(e) - r(y))), 0 for an unedited response."""
         ratio = log_ratio(log_policy[context], world.reference[context])
         margin = link_scale(self.link, world.temperature) * (ratio[edited] - ratio[response])

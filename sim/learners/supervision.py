@@ -28,9 +28,7 @@ class Supervision(PolicyLearner):
         """The ridge."""
         return {"ridge": self.ridge}
 
-    def triple_loss(
-        self, log_policy: Array, world: World, context: Array, response: Array, edited: Array
-    ) -> Array:
+    def triple_loss(self, log_policy: Array, world: World, context: Array, response: Array, edited: Array) -> Array:
         """-log pi(e|x)."""
         return -log_policy[context, edited]
 

@@ -1,0 +1,25 @@
+"""How far a world is from what its classes can express (Assumption 2, and the linear cost of docs/theory.md 4.4)."""
+
+import numpy as np
+
+from sim.policies import centred_regression
+from sim.world import World
+
+
+def log_linear_residual(world: World, policy: np.ndarray) -> float:
+    """max |log policy - <theta, phi> - b_x| at the least-squares theta and b; 0 if the log-linear class contains it.
+
+    Least squares is over the responses that the policy gives, with one intercept per context (the normaliser).
+    """
+    return _residual(*centred_regression(world, np.asarray(policy)))
+
+
+def linear_cost_residual(world: World) -> float:
+    """max |c - <w, psi>| at the least-squares w; 0 if the cost is linear in the cost features."""
+    fitted = np.asarray(world.cost_features.pull(world.cost_weights))
+    return float(np.abs(fitted - np.asarray(world.expected_cost)).max())
+
+
+def _residual(rows: np.ndarray, targets: np.ndarray) -> float:
+    solution = np.linalg.lstsq(rows, targets, rcond=None)[0]
+    return float(np.abs(rows @ solution - targets).max(initial=0.0))

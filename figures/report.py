@@ -1,0 +1,82 @@
+"""`report.html`: one self-contained page about one run."""
+
+import base64
+import html
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sim.files import write_text
+from sim.regimes import Regime
+from sim.summary import Contest, contests
+
+_STYLE = """
+body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:60rem;padding:1rem;color:#222;background:#fff}
+h1{line-height:1.2}table{border-collapse:collapse;font-size:.85rem}.wide{overflow-x:auto}
+th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid #ddd;white-space:nowrap}
+td.best{font-weight:700;background:#eef6ee}figure{margin:1.5rem 0}img{max-width:100%;height:auto}
+figcaption{font-size:.9rem;color:#444}pre{overflow-x:auto;background:#f6f6f6;padding:.7rem;font-size:.8rem}
+@media print{figure,tr{break-inside:avoid}}
+"""
+
+
+def write(folder: Path, regime: Regime, table: pd.DataFrame, drawn: list[dict[str, Any]]) -> Path:
+    """Write the report of a run folder; pictures are inside, nothing is fetched."""
+    path = folder / "report.html"
+    statuses = table["status"].value_counts()
+    provenance = json.loads((folder / "provenance.json").read_text())
+    figures = "".join(_figure(folder, figure) for figure in drawn)
+    body = f"""<h1>{_text(regime.title or regime.name)}</h1>
+<p>{_text(regime.claim)}</p>
+<h2>Who wins</h2>
+<p>Mean suboptimality (exact, of each fitted policy) over {table["seed"].nunique()} logs; the best learner of a row
+is marked, baselines that need no log do not compete. The lead is over the next learner on the same logs, with its
+paired standard error.</p>
+<div class="wide">{_contest_table(contests(table))}</div>
+<h2>Figures</h2>{figures}
+<h2>Fits</h2>
+<p>{len(table)} fits: {", ".join(f"{count} {_text(str(status))}" for status, count in statuses.items())}. None was
+left out.</p>
+<h2>What was run</h2>
+<pre>{_text((folder / "regime.toml").read_text())}</pre>
+<h2>Provenance</h2>
+<pre>{_text(json.dumps(provenance, indent=2))}</pre>"""
+    page = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{_text(regime.title or regime.name)}</title><style>{_STYLE}</style></head><body>{body}</body></html>\n"
+    )
+    write_text(path, page)
+    return path
+
+
+def _contest_table(found: list[Contest]) -> str:
+    grid = list(found[0].cell)
+    names = list(dict.fromkeys(name for contest in found for name in contest.means))
+    head = "".join(f"<th>{_text(h)}</th>" for h in [*grid, "n", *names, "lead ± se", "not ok"])
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(_row(c, grid, names) for c in found)}</tbody></table>"
+
+
+def _row(contest: Contest, grid: list[str], names: list[str]) -> str:
+    cells = [f"<td>{_text(str(contest.cell[a]))}</td>" for a in grid] + [f"<td>{contest.n}</td>"]
+    for name in names:
+        mark = ' class="best"' if name == contest.winner else ""
+        value = f"{contest.means[name]:.3g}" if name in contest.means else ""
+        cells.append(f"<td{mark}>{value}</td>")
+    lead = f"{contest.gap:.2g} ± {contest.gap_error:.1g}" if contest.runner_up else ""
+    return f"<tr>{''.join(cells)}<td>{lead}</td><td>{contest.not_ok}</td></tr>"
+
+
+def _figure(folder: Path, figure: dict[str, Any]) -> str:
+    picture = base64.b64encode((folder / "figures" / f"{figure['name']}.png").read_bytes()).decode()
+    caption = _text(figure["caption"])
+    return (
+        f'<figure><img alt="{caption}" src="data:image/png;base64,{picture}">'
+        f"<figcaption>{caption}</figcaption></figure>"
+    )
+
+
+def _text(value: str) -> str:
+    return html.escape(value)

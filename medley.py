@@ -1,0 +1,165 @@
+"""The command line: parses arguments and calls the packages.  Imports are lazy, so that --help is quick."""
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Medley: exact worlds for the theory of learning from user edits.",
+)
+
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting; may be repeated.")
+]
+PluginOption = Annotated[
+    list[Path] | None, typer.Option("--plugin", help="Python file that registers a world, user or learner.")
+]
+
+
+@app.command()
+def run(
+    regime: Annotated[str | None, typer.Argument(help="A shipped regime or a TOML file; default: tradeoffs.")] = None,
+    set_: SetOption = None,
+    out: Annotated[Path | None, typer.Option(help="Result folder; default runs/<regime>-<UTC time>.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Logs per cell; the same as --set seeds=N.")] = None,
+    dask: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Run on the Dask cluster of this scheduler.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue, extend or redraw what --out holds.")] = False,
+    plugin: PluginOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the resolved regime, its cells and their cost.")
+    ] = False,
+) -> None:
+    """Simulate a regime, compare the learners, draw the figures and write the report."""
+    from figures import report, suboptimality
+    from sim import BadInput, regimes
+    from sim.run import run as simulate
+    from sim.store import write_summary
+    from sim.summary import text_table
+
+    if resume and out is None:
+        raise BadInput("--resume: which folder? add --out DIR")
+    stored = out / "regime.toml" if resume and out is not None else None
+    source = regime or (str(stored) if stored and stored.exists() else regimes.DEFAULT)
+    overrides = [*(set_ or []), *([f"seeds={seeds}"] if seeds is not None else [])]
+    loaded = regimes.load(source, overrides, plugin)
+    if dry_run:
+        _dry_run(loaded)
+        return
+    folder = out or _fresh_folder(loaded.name)
+    with _progress(loaded.name) as progress:
+        table = simulate(loaded, folder, resume=resume, dask=dask, progress=progress)
+    summary = text_table(table)
+    drawn = suboptimality.save_all(table, folder / "figures")
+    report.write(folder, loaded, table, drawn)
+    write_summary(folder, summary)
+    print(f"{loaded.title or loaded.name}\n{loaded.claim}\n\n{summary}\n\nResults: {folder}/report.html")
+
+
+@app.command()
+def regimes() -> None:
+    """List the regimes that ship."""
+    from sim.regimes import shipped
+
+    for name, table in shipped().items():
+        print(f"{name:22s} {table.get('run_time', ''):>9s}  {table['title']}")
+
+
+@app.command()
+def world(
+    family: Annotated[str, typer.Argument(metavar="FAMILY|FILE.npz", help="A world family or a world file.")],
+    set_: SetOption = None,
+    json_: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    plugin: PluginOption = None,
+) -> None:
+    """Print the exact truths of one world, and which assumptions hold, by how much."""
+    from bounds import truths
+    from bounds.truths import readable
+    from sim import families, plugins, regimes
+
+    plugins.load(plugins.read(plugin or []))
+    parameters, user = regimes.world_overrides(set_ or [])
+    built = families.world(family, user=user, **parameters)
+    values = truths(built) | families.extras(family, parameters)
+    print(json.dumps(values, allow_nan=False) if json_ else readable(values))
+
+
+def _fresh_folder(name: str) -> Path:
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    folder = Path("runs") / f"{name}-{stamp}"
+    number = 2
+    while folder.exists():
+        folder, number = Path("runs") / f"{name}-{stamp}-{number}", number + 1
+    return folder
+
+
+class _progress:
+    """A progress bar on stderr, of tasks done."""
+
+    def __init__(self, title: str):
+        self.title, self.bar = title, None
+
+    def __enter__(self) -> Any:
+        return self.update
+
+    def update(self, done: int, total: int) -> None:
+        from tqdm import tqdm
+
+        if self.bar is None:
+            self.bar = tqdm(total=total, desc=self.title, unit="task", file=sys.stderr, dynamic_ncols=True)
+        self.bar.update(done - self.bar.n)
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+
+def _dry_run(regime: Any) -> None:
+    from sim.estimate import estimate
+    from sim.regimes import cells, learner_grid, to_toml
+
+    print(to_toml(regime, Path.cwd()))
+    found = cells(regime)
+    print(f"# {len(found)} cells x {regime.seeds} seeds x {len(learner_grid(regime))} learners with their settings")
+    cost = estimate(regime)
+    print(f"# about {cost.minutes:.1f} minutes and {cost.memory_mb:.0f} MB, measured on the first cells here")
+
+
+def main() -> None:
+    """Run the command line; bad input is one line on stderr and exit status 2."""
+    try:
+        status = app(standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message())
+        status = 2
+    except click.ClickException as error:
+        status = _refuse(error.format_message())
+    except (click.Abort, KeyboardInterrupt):
+        status = _refuse("interrupted; medley run --resume --out DIR continues", 130)
+    except RuntimeError as error:
+        status = _refuse(str(error), 1)
+    except ValueError as error:
+        # BadInput is a ValueError; its module is not imported here, to keep --help quick.
+        if type(error).__name__ != "BadInput":
+            raise
+        status = _refuse(str(error))
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _refuse(message: str, status: int = 2) -> int:
+    print(f"medley: {' '.join(message.split())}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    main()

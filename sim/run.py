@@ -1,0 +1,139 @@
+"""One run: the cells of a regime, simulated into a table, in memory or in a result folder."""
+
+import platform
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import jax
+import pandas as pd
+import pyarrow as pa
+
+from sim import plugins, regimes, store, sweep
+from sim.errors import BadInput
+from sim.regimes import Regime
+
+PACKAGES = ("medley", "jax", "jaxlib", "numpy", "scipy", "pandas", "pyarrow")
+Progress = Callable[[int, int], None]
+
+
+def run(
+    regime: str | Regime = regimes.DEFAULT,
+    out: str | Path | None = None,
+    *,
+    overrides: list[str] | None = None,
+    resume: bool = False,
+    dask: str | None = None,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Simulate a regime and return its table: one row per learner with its settings, cell and seed.
+
+    Args:
+        regime: a shipped name, the path of a TOML file, or a `Regime`.
+        out: the result folder; None keeps everything in memory.
+        overrides: "dotted.key=value" settings over the file's.
+        resume: continue what `out` holds.
+        dask: address of a Dask scheduler; None for threads of this process.
+        progress: called with (tasks done, tasks in all).
+
+    Raises:
+        BadInput: a regime or folder that cannot be used.
+        RuntimeError: tasks failed; what succeeded is stored, and `resume` tries the rest again.
+    """
+    regime = regime if isinstance(regime, Regime) else regimes.load(regime, overrides)
+    with executor(dask) as pool:
+        if out is None:
+            return _in_memory(regime, pool, progress)
+        folder = store.open_folder(Path(out), regime, resume)
+        try:
+            return _in_folder(regime, folder, pool, progress)
+        finally:
+            folder.close()
+
+
+@contextmanager
+def executor(dask: str | None) -> Iterator[Executor]:
+    """Where tasks run: one thread of this process, or a Dask cluster.
+
+    One thread only: compiled calls use all cores themselves, and two of them at once can wait for each other for
+    ever when the machine has two.
+    """
+    if dask is None:
+        pool = ThreadPoolExecutor(max_workers=1)
+        try:
+            yield pool
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise BadInput("--dask: needs the package 'distributed'; pip install 'medley[cluster]'") from None
+    try:
+        client = Client(dask, timeout=20)
+    except (OSError, ValueError, TimeoutError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise BadInput(f"--dask {dask}: no scheduler answers there ({reason})") from None
+    with client:
+        yield client.get_executor()
+
+
+def _in_memory(regime: Regime, pool: Executor, progress: Progress | None) -> pd.DataFrame:
+    tables = []
+    for outcome in _outcomes(sweep.plan(regime, set()), pool, progress):
+        if outcome.rows is None:
+            raise RuntimeError(outcome.error)
+        tables.append(pa.Table.from_pandas(outcome.rows, preserve_index=False))
+    return store.merged(tables)
+
+
+def _in_folder(regime: Regime, folder: store.RunFolder, pool: Executor, progress: Progress | None) -> pd.DataFrame:
+    started = time.monotonic()
+    folder.write_regime(regime)
+    failures = []
+    for outcome in _outcomes(sweep.plan(regime, folder.done()), pool, progress):
+        if outcome.rows is None:
+            failures.append({"cell": vars(outcome.task.cell), "seeds": outcome.task.seeds[:1], "error": outcome.error})
+        else:
+            folder.write_chunk(sweep.keys_of(outcome.task), outcome.rows)
+    folder.write_json("failures.json", failures)
+    folder.write_json("provenance.json", provenance(regime, time.monotonic() - started))
+    if failures:
+        raise RuntimeError(f"{len(failures)} tasks failed, the first with: {failures[0]['error']}; see failures.json")
+    table = folder.rows()
+    folder.write_table(table)
+    return table
+
+
+def _outcomes(tasks: list[sweep.Task], pool: Executor, progress: Progress | None) -> Iterator[sweep.Outcome]:
+    for done, outcome in enumerate(sweep.run_tasks(tasks, pool), start=1):
+        yield outcome
+        if progress:
+            progress(done, len(tasks))
+
+
+def provenance(regime: Regime, wall_seconds: float) -> dict[str, Any]:
+    """What made a table: versions, device, seeds, plugins, time."""
+    return {
+        "version": _version("medley"),
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "device": str(jax.devices()[0].device_kind),
+        "platform": platform.machine(),
+        "root_seed": regime.root_seed,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "wall_seconds": round(wall_seconds, 3),
+        "plugins": {name: plugins.digest(source) for name, source in regime.plugins.items()},
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

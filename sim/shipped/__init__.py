@@ -1,0 +1,1 @@
+"""The regimes that ship, one TOML file each."""

@@ -1,0 +1,126 @@
+"""Sweeps: cells x seeds -> rows, in this process or on a cluster.
+
+A task is one cell and one block of `LANES` seeds.  Every compiled batch has `LANES` lanes and a seed's lane is the
+seed modulo `LANES`, so that a row is the same to the last bit whatever else is run beside it.
+"""
+
+import functools
+import json
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future, as_completed
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sim import families, learners, logs, plugins, policies, regimes
+from sim.learners import Status
+from sim.policies import PolicyClass
+from sim.regimes import Cell, Regime
+from sim.world import World
+
+LANES = 100
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one worker does in one go: the rows of some learners for one cell and the seeds of one block."""
+
+    cell: Cell
+    seeds: tuple[int, ...]
+    learners: tuple[tuple[str, dict[str, Any]], ...]
+    root_seed: int
+    plugins: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a task: its rows, or the message of its failure."""
+
+    task: Task
+    rows: pd.DataFrame | None
+    error: str | None
+
+
+def run_task(task: Task) -> pd.DataFrame:
+    """The rows of one task: one per learner and seed."""
+    plugins.load(task.plugins)
+    world, policy_class = build(json.dumps([task.cell.family, task.cell.world, task.cell.user, task.cell.policy]))
+    made = [learners.make(name, **settings) for name, settings in task.learners]
+    held_out = max((getattr(learner, "held_out", 0) for learner in made), default=0)
+    drawn = logs.sample(world, task.cell.n, list(task.seeds), task.root_seed, held_out)
+    lanes = np.array(task.seeds) % LANES
+    padded = _in_lanes(drawn, lanes)
+    tables = []
+    for (name, _), learner in zip(task.learners, made, strict=True):
+        fits = learners.fit(learner, padded, world, policy_class)
+        tables.append(_rows(name, learner.settings(), fits, lanes, task))
+    return pd.concat(tables, ignore_index=True)
+
+
+@functools.lru_cache(maxsize=8)
+def build(description: str) -> tuple[World, PolicyClass]:
+    """The world and policy class of a cell, from its description as JSON; the last few are kept."""
+    family, world, user, policy = json.loads(description)
+    settings = {key: value for key, value in world.items() if key != "content"}
+    built = families.world(family, user=user or None, **settings)
+    return built, policies.build(policy["class"], built, policy.get("size"), policy.get("seed", 0))
+
+
+def _in_lanes(drawn: logs.Logs, lanes: np.ndarray) -> logs.Logs:
+    """The logs at their lanes of a full batch; empty lanes repeat the first log."""
+    source = np.zeros(LANES, dtype=int)
+    source[lanes] = np.arange(len(lanes))
+    return logs.Logs(drawn.counts[source], drawn.held_out[source], drawn.n)
+
+
+def _rows(name: str, settings: dict[str, Any], fits: learners.Fits, lanes: np.ndarray, task: Task) -> pd.DataFrame:
+    cell = task.cell
+    constants = {"family": cell.family, **cell.world, **cell.user}
+    constants |= {f"policy_{key}": value for key, value in cell.policy.items()}
+    measured = {
+        "suboptimality": fits.suboptimality[lanes],
+        "expected_cost": fits.expected_cost[lanes],
+        "status": [Status(int(s)).name for s in fits.status[lanes]],
+        "iterations": fits.iterations[lanes],
+    }
+    measured |= {note: values[lanes] for note, values in fits.notes.items()}
+    given = {key: value for key, value in settings.items() if value is not None}
+    fixed = {"learner": name, "link": None, "lam": np.nan, "ridge": np.nan, "radius": np.nan} | given | constants
+    return pd.DataFrame(fixed | {"n": cell.n, "seed": list(task.seeds)} | measured)
+
+
+def plan(regime: Regime, done: set[str]) -> list[Task]:
+    """The tasks of a regime, less what is `done` (keys from `keys_of`); cells in order, seeds by blocks."""
+    wanted = regimes.learner_grid(regime)
+    tasks = []
+    for cell in regimes.cells(regime):
+        for start in range(0, regime.seeds, LANES):
+            seeds = tuple(range(start, min(start + LANES, regime.seeds)))
+            whole = Task(cell, seeds, tuple(wanted), regime.root_seed, regime.plugins)
+            missing = tuple(w for w in wanted if not done.issuperset(keys_of(replace(whole, learners=(w,)))))
+            if missing:
+                tasks.append(replace(whole, learners=missing))
+    return tasks
+
+
+def keys_of(task: Task) -> set[str]:
+    """One key per row that the task makes: cell, learner with its settings, seed."""
+    cell = json.dumps(asdict(task.cell), sort_keys=True)
+    return {
+        f"{cell} {name} {json.dumps(settings, sort_keys=True)} {seed}"
+        for name, settings in task.learners
+        for seed in task.seeds
+    }
+
+
+def run_tasks(tasks: list[Task], executor: Executor) -> Iterator[Outcome]:
+    """The outcomes of all tasks, as they come; a failed task is an outcome too."""
+    futures: dict[Future[pd.DataFrame], Task] = {executor.submit(run_task, task): task for task in tasks}
+    for future in as_completed(futures):
+        error = future.exception()
+        if error is None:
+            yield Outcome(futures[future], future.result(), None)
+        else:
+            yield Outcome(futures[future], None, f"{type(error).__name__}: {error}".replace("\n", " "))
