@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 
 app = typer.Typer(
@@ -43,6 +42,7 @@ def run(
     """Simulate a regime, compare the learners, draw the figures and write the report."""
     from figures import report, suboptimality
     from sim import BadInput, regimes
+    from sim.run import cache_compiled_code
     from sim.run import run as simulate
     from sim.store import write_summary
     from sim.summary import text_table
@@ -57,6 +57,7 @@ def run(
         _dry_run(loaded)
         return
     folder = out or _fresh_folder(loaded.name)
+    cache_compiled_code()
     with _progress(loaded.name) as progress:
         table = simulate(loaded, folder, resume=resume, dask=dask, progress=progress)
     summary = text_table(table)
@@ -139,21 +140,27 @@ def main() -> None:
     """Run the command line; bad input is one line on stderr and exit status 2."""
     try:
         status = app(standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.format_message())
-        status = 2
-    except click.ClickException as error:
-        status = _refuse(error.format_message())
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         status = _refuse("interrupted; medley run --resume --out DIR continues", 130)
-    except RuntimeError as error:
-        status = _refuse(str(error), 1)
-    except ValueError as error:
-        # BadInput is a ValueError; its module is not imported here, to keep --help quick.
-        if type(error).__name__ != "BadInput":
+    except Exception as error:
+        # Told apart by name and method: importing the classes would make --help slow.
+        if hasattr(error, "format_message"):
+            status = _usage(error)
+        elif type(error).__name__ == "BadInput":
+            status = _refuse(str(error))
+        elif type(error).__name__ == "TasksFailed":
+            status = _refuse(str(error), 1)
+        else:
             raise
-        status = _refuse(str(error))
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _usage(error: Any) -> int:
+    # A usage error of the argument parser; asking for nothing at all gets the help instead.
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(error.format_message())
+        return 2
+    return _refuse(error.format_message())
 
 
 def _refuse(message: str, status: int = 2) -> int:

@@ -28,7 +28,7 @@ def look(label: str) -> Look:
     """The look of a learner's label; variants keep the learner's colour with another dash and marker."""
     learner, _, variant = label.partition(" (")
     base = _LOOKS.get(learner, _OTHER)
-    if any(word in variant for word in ("paper", "radius", "held-out")):
+    if any(word in variant for word in ("paper", "radius", "pessimistic", "held-out")):
         return Look(base.colour, {"s": "x", "^": "+", "D": "d"}.get(base.marker, base.marker), "--")
     return base
 

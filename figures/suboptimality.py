@@ -11,6 +11,9 @@ from matplotlib.axes import Axes
 from figures import style
 from sim.summary import axes, mean_and_interval, with_labels
 
+SIDE_BY_SIDE = 6
+"""Up to this many grid points are also drawn in one figure."""
+
 FLOOR = 1e-9
 """Means below this are exact zeros or their rounding, and are not drawn on a logarithmic axis."""
 
@@ -39,41 +42,66 @@ def draw(numbers: pd.DataFrame, ax: Axes, title: str) -> Axes:
         ax.plot(shown["n"], shown["mean"], color=kind.colour, marker=kind.marker or None, linestyle=kind.dash)
         ax.fill_between(shown["n"], shown["low"].clip(lower=FLOOR), shown["high"], color=kind.colour, alpha=0.15, lw=0)
         ends.append((float(shown["mean"].iloc[-1]), float(shown["n"].iloc[-1]), label, kind.colour))
-    ax.set(xscale="log", yscale="log", xlabel="n, logged edits", ylabel="suboptimality (units of edit cost)")
+    ax.set(xlabel="n, logged edits", ylabel="suboptimality (edit cost)")
     ax.set_title(title, loc="left")
     _label_ends(ax, ends)
     return ax
 
 
 def save_all(table: pd.DataFrame, folder: Path) -> list[dict[str, Any]]:
-    """Write a figure per grid point as SVG and PNG, and the plotted numbers as CSV; what was written, with captions."""
+    """Write a figure per grid point and one of all side by side, and the plotted numbers as CSV.
+
+    Returns:
+        What was written, in reading order: name (of the .svg and .png file) and caption.
+    """
     style.apply()
     folder.mkdir(parents=True, exist_ok=True)
     numbers = curves(table)
     numbers.to_csv(folder / "suboptimality.csv", index=False)
     grid = axes(table)
     points = numbers[grid].drop_duplicates().to_dict("records") if grid else [{}]
-    bottom, top = _limits(numbers)
-    written = []
-    for point in points:
-        panel = numbers[np.all([_equal(numbers[a], v) for a, v in point.items()], axis=0)] if point else numbers
+    panels = [(point, _at(numbers, point)) for point in points]
+    limits = _limits(numbers)
+    written = [_save(folder, "suboptimality", panels, limits)] if 1 < len(panels) <= SIDE_BY_SIDE else []
+    for point, panel in panels:
         name = "-".join(["suboptimality", *(f"{a}-{v}" for a, v in point.items())]).replace("/", "_")
-        figure, ax = plt.subplots(figsize=(7.0, 4.2), layout="constrained")
-        draw(panel, ax, ", ".join(f"{a} = {v}" for a, v in point.items()) or "SubOpt against n")
-        ax.set_ylim(bottom, top)
-        for kind in ("svg", "png"):
-            figure.savefig(folder / f"{name}.{kind}", metadata={"Date": None} if kind == "svg" else None)
-        plt.close(figure)
-        written.append({"name": name, "caption": _caption(panel, point)})
+        written.append(_save(folder, name, [(point, panel)], limits))
     return written
 
 
-def _caption(panel: pd.DataFrame, point: dict[str, Any]) -> str:
-    where = ", ".join(f"{a} = {v}" for a, v in point.items())
+def _save(
+    folder: Path, name: str, panels: list[tuple[dict[str, Any], pd.DataFrame]], limits: tuple[float, float]
+) -> dict[str, Any]:
+    rows, columns = (-(-len(panels) // 2), 2) if len(panels) > 1 else (1, 1)
+    size = (6.4 * columns, 3.9 * rows)
+    figure, places = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
+    for ax in places.ravel()[len(panels) :]:
+        ax.axis("off")
+    for ax, (point, panel) in zip(places.ravel(), panels, strict=False):
+        ax.set(xscale="log", yscale="log", ylim=limits)
+        draw(panel, ax, _where(point) or "SubOpt against n")
+    figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+    figure.savefig(folder / f"{name}.png")
+    plt.close(figure)
+    return {"name": name, "caption": _caption(pd.concat([panel for _, panel in panels]), panels)}
+
+
+def _at(numbers: pd.DataFrame, point: dict[str, Any]) -> pd.DataFrame:
+    for axis, value in point.items():
+        numbers = numbers[numbers[axis].isna() if pd.isna(value) else numbers[axis] == value]
+    return numbers
+
+
+def _where(point: dict[str, Any]) -> str:
+    return ", ".join(f"{axis} = {value}" for axis, value in point.items())
+
+
+def _caption(numbers: pd.DataFrame, panels: list[Any]) -> str:
+    where = f"{_where(panels[0][0])}: m" if len(panels) == 1 and panels[0][0] else "M"
     return (
-        f"{where + ': ' if where else ''}mean suboptimality over {panel['logs'].max()} logs, "
-        f"bands are 95% bootstrap intervals for the mean; {panel['not_ok'].sum()} of {panel['logs'].sum()} fits "
-        "were not ok and are included."
+        f"{where}ean suboptimality over {numbers['logs'].max()} logs, against the size of the log; bands are 95% "
+        f"bootstrap intervals for the mean; {numbers['not_ok'].sum()} of {numbers['logs'].sum()} fits were not ok and "
+        "are included.  Grey: the reference policy, and the edited policy that supervision tends to."
     )
 
 
@@ -84,10 +112,6 @@ def _limits(numbers: pd.DataFrame) -> tuple[float, float]:
     return float(shown.min()) / 2, float(shown[np.isfinite(shown)].max()) * 2
 
 
-def _equal(column: pd.Series, value: Any) -> np.ndarray:
-    return (column.isna() if pd.isna(value) else column == value).to_numpy()
-
-
 def _ordered(numbers: pd.DataFrame) -> list[str]:
     order = ["reference", "edited", "sup", "pref", "cost", "early"]
     labels = numbers["label"].drop_duplicates().tolist()
@@ -95,20 +119,32 @@ def _ordered(numbers: pd.DataFrame) -> list[str]:
 
 
 def _label_ends(ax: Axes, ends: list[tuple[float, float, str, str]]) -> None:
-    """Direct labels right of the curves, pushed apart so that none hides another."""
-    if not ends:
-        return
+    """Direct labels right of the curves, spread so that none hides another."""
+    bottom, top = np.log10(ax.get_ylim())
     ends = sorted(ends)
-    low, high = np.log10(min(e[0] for e in ends)), np.log10(max(e[0] for e in ends))
-    step = max((np.log10(ax.get_ylim()[1]) - np.log10(ax.get_ylim()[0])) / 18, 1e-3)
-    places: list[float] = []
-    for value, *_ in ends:
-        places.append(max(np.log10(value), places[-1] + step if places else -np.inf))
-    # Centre the pushed labels on the curves, so that the topmost one does not leave the panel.
-    shift = max(0.0, places[-1] - max(high, low + step * len(ends))) if places else 0.0
+    wanted = [float(np.log10(value)) for value, *_ in ends]
+    places = _spread(wanted, (top - bottom) / 17, bottom)
     for (value, n, label, colour), place in zip(ends, places, strict=True):
         ax.annotate(
-            label, xy=(n, value), xytext=(1.02, 10 ** (place - shift)), textcoords=("axes fraction", "data"),
+            label, xy=(n, value), xytext=(1.03, 10**place), textcoords=("axes fraction", "data"),
             color=colour, va="center", fontsize=8, annotation_clip=False,
             arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.4, "alpha": 0.6},
         )  # fmt: skip
+
+
+def _spread(wanted: list[float], step: float, bottom: float) -> list[float]:
+    """Ascending places nearest in least squares to the ascending `wanted`, `step` apart, not below `bottom`.
+
+    Subtracting i * step turns "apart" into "not descending", which pooling adjacent violators solves.
+    """
+    blocks: list[list[float]] = []
+    for i, value in enumerate(wanted):
+        blocks.append([value - i * step])
+        while len(blocks) > 1 and np.mean(blocks[-2]) > np.mean(blocks[-1]):
+            blocks[-2:] = [blocks[-2] + blocks[-1]]
+    level = [float(np.mean(block)) for block in blocks for _ in block]
+    places: list[float] = []
+    for i, value in enumerate(level):
+        lowest = places[-1] + step if places else bottom
+        places.append(max(value + i * step, lowest))
+    return places

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
+from scipy.special import expit
 
 from sim import kernels, self_consistent, worldfile
 from sim.errors import BadInput, choose
@@ -207,7 +208,7 @@ def _attribute_optimum(logits: np.ndarray, interaction: float) -> np.ndarray:
     table = kernels.attribute_table(number)
     if interaction == 0:
         # The logistic function of both signs, so that a probability near one keeps its small complement.
-        return np.prod(1 / (1 + np.exp(-(2 * table - 1) * logits[:, None])), axis=2)
+        return np.prod(expit((2 * table - 1) * logits[:, None]), axis=2)
     signs = 2.0 * table - 1
     neighbours = (signs[:, :-1] * signs[:, 1:]).sum(axis=1)
     return _softmax(logits @ table.T + interaction * neighbours)

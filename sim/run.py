@@ -1,5 +1,6 @@
 """One run: the cells of a regime, simulated into a table, in memory or in a result folder."""
 
+import os
 import platform
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,10 @@ from sim.regimes import Regime
 
 PACKAGES = ("medley", "jax", "jaxlib", "numpy", "scipy", "pandas", "pyarrow")
 Progress = Callable[[int, int], None]
+
+
+class TasksFailed(RuntimeError):
+    """Some tasks of a run failed; the message holds the first failure's."""
 
 
 def run(
@@ -43,7 +48,7 @@ def run(
 
     Raises:
         BadInput: a regime or folder that cannot be used.
-        RuntimeError: tasks failed; what succeeded is stored, and `resume` tries the rest again.
+        TasksFailed: tasks failed; what succeeded is stored, and `resume` tries the rest again.
     """
     regime = regime if isinstance(regime, Regime) else regimes.load(regime, overrides)
     with executor(dask) as pool:
@@ -87,7 +92,7 @@ def _in_memory(regime: Regime, pool: Executor, progress: Progress | None) -> pd.
     tables = []
     for outcome in _outcomes(sweep.plan(regime, set()), pool, progress):
         if outcome.rows is None:
-            raise RuntimeError(outcome.error)
+            raise TasksFailed(outcome.error)
         tables.append(pa.Table.from_pandas(outcome.rows, preserve_index=False))
     return store.merged(tables)
 
@@ -104,7 +109,7 @@ def _in_folder(regime: Regime, folder: store.RunFolder, pool: Executor, progress
     folder.write_json("failures.json", failures)
     folder.write_json("provenance.json", provenance(regime, time.monotonic() - started))
     if failures:
-        raise RuntimeError(f"{len(failures)} tasks failed, the first with: {failures[0]['error']}; see failures.json")
+        raise TasksFailed(f"{len(failures)} tasks failed, the first with: {failures[0]['error']}; see failures.json")
     table = folder.rows()
     folder.write_table(table)
     return table
@@ -115,6 +120,13 @@ def _outcomes(tasks: list[sweep.Task], pool: Executor, progress: Progress | None
         yield outcome
         if progress:
             progress(done, len(tasks))
+
+
+def cache_compiled_code() -> None:
+    """Keep compiled code in the user's cache folder, so that the next run of the same shapes starts at once."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    jax.config.update("jax_compilation_cache_dir", str(Path(base) / "medley" / "compiled"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
 def provenance(regime: Regime, wall_seconds: float) -> dict[str, Any]:

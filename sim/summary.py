@@ -15,7 +15,8 @@ RESAMPLES = 1000
 
 def key_columns(table: pd.DataFrame) -> list[str]:
     """The columns that identify a row: settings, world, policy class, n, seed."""
-    return list(table.columns[: table.columns.get_loc(MEASURED[0])])
+    columns = list(table.columns)
+    return columns[: columns.index(MEASURED[0])]
 
 
 def axes(table: pd.DataFrame) -> list[str]:
@@ -35,7 +36,7 @@ def label(row: Any) -> str:
     if name == "cost":
         if row.get("cost_class") == "list":
             notes.append("list")
-        notes.append("plug-in" if row["radius"] == 0 else f"radius {row['radius']:g}")
+        notes.append({0.0: "plug-in", 1.0: "pessimistic"}.get(row["radius"], f"radius {row['radius']:g}"))
     return name + (f" ({', '.join(notes)})" if notes else "")
 
 
@@ -85,56 +86,80 @@ def contests(table: pd.DataFrame) -> list[Contest]:
     """One contest per cell and n, by mean SubOpt over the same seeds; baselines that need no log do not compete."""
     grid = axes(table)
     labelled = with_labels(table)
-    groups = labelled.groupby([*grid, "n"], dropna=False, sort=True)
-    return [_contest(dict(zip(grid, key[:-1], strict=True)), int(key[-1]), group) for key, group in groups]
+    found = []
+    for key, group in labelled.groupby([*grid, "n"], dropna=False, sort=True):
+        *point, n = key if isinstance(key, tuple) else (key,)
+        found.append(_contest(dict(zip(grid, point, strict=True)), n, group))
+    return found
 
 
-def _contest(cell: dict[str, Any], n: int, rows: pd.DataFrame) -> Contest:
-    order = rows["label"].drop_duplicates()
-    by_seed = rows.pivot(index="seed", columns="label", values="suboptimality")[order.tolist()]
-    means = by_seed.mean()
-    names = rows.drop_duplicates("label").set_index("label")["learner"]
-    competing = [name for name in means.index if not LEARNERS[names[name]].baseline] or list(means.index)
-    ranked = means[competing].sort_values(kind="stable").index
-    gap, error = 0.0, 0.0
-    if len(ranked) > 1:
-        apart = (by_seed[ranked[1]] - by_seed[ranked[0]]).to_numpy()
-        gap = float(apart.mean())
-        error = float(apart.std(ddof=1) / np.sqrt(len(apart))) if len(apart) > 1 else float("nan")
-    not_ok = int((rows["status"] != "ok").sum())
-    second = str(ranked[1]) if len(ranked) > 1 else None
-    return Contest(cell, n, means.to_dict(), str(ranked[0]), second, gap, error, not_ok)
+def _contest(cell: dict[str, Any], n: Any, rows: pd.DataFrame) -> Contest:
+    kinds = rows.drop_duplicates("label").sort_values("learner", key=_place, kind="stable")
+    by_seed = {
+        str(label): rows.loc[rows["label"] == label].sort_values("seed")["suboptimality"].to_numpy()
+        for label in kinds["label"]
+    }
+    means = {label: float(values.mean()) for label, values in by_seed.items()}
+    baselines = {str(k) for k, name in zip(kinds["label"], kinds["learner"], strict=True) if _is_baseline(name)}
+    ranked = sorted([label for label in means if label not in baselines] or means, key=lambda label: means[label])
+    second = ranked[1] if len(ranked) > 1 else None
+    gap, error = paired_gap(by_seed[ranked[0]], by_seed[second]) if second else (0.0, 0.0)
+    return Contest(cell, int(n), means, ranked[0], second, gap, error, int((rows["status"] != "ok").sum()))
+
+
+def paired_gap(best: np.ndarray, other: np.ndarray) -> tuple[float, float]:
+    """Mean of other - best over the same logs, and its standard error (nan for one log)."""
+    apart = other - best
+    return float(apart.mean()), float(apart.std(ddof=1) / np.sqrt(len(apart))) if len(apart) > 1 else float("nan")
+
+
+def _place(learners: pd.Series) -> pd.Series:
+    order = list(LEARNERS)
+    return learners.map(lambda name: order.index(name) if name in order else len(order))
+
+
+def _is_baseline(learner: str) -> bool:
+    # A table may name a plug-in's learner that is not loaded where the table is read.
+    return learner in LEARNERS and LEARNERS[learner].baseline
 
 
 def text_table(table: pd.DataFrame) -> str:
-    """The summary that `medley run` prints: mean SubOpt per learner, the winner starred, the gap to the next."""
+    """The summary that `medley run` prints: a block per grid point, learners down, n across, mean SubOpt inside.
+
+    The best learner of a column has a star, or a tilde if its lead is within two standard errors.
+    """
     found = contests(table)
-    grid = list(found[0].cell)
-    names = list(dict.fromkeys(name for contest in found for name in contest.means))
-    head = [*grid, "n", *names, "winner's lead ± se, over", "not ok"]
-    rows = [_line(contest, grid, names) for contest in found]
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    lines = ["  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)) for row in [head, *rows]]
-    fits = len(table)
+    points: dict[str, list[Contest]] = {}
+    for contest in found:
+        points.setdefault(", ".join(f"{a} = {v}" for a, v in contest.cell.items()), []).append(contest)
     bad = table["status"].value_counts().drop("ok", errors="ignore")
     counted = ", ".join(f"{count} {status}" for status, count in bad.items()) or "none"
-    seeds = table["seed"].nunique()
     return "\n".join(
         [
-            f"Mean SubOpt over {seeds} logs; * marks the best learner of a row; baselines do not compete.",
-            *lines,
-            f"{fits} fits, not ok: {counted}.  They are included in the means.",
+            f"Mean SubOpt over {table['seed'].nunique()} logs.  * best of its column, ~ best but within 2 standard",
+            "errors of the next (paired over logs); reference and edited are baselines and do not compete.",
+            *(line for point, column in points.items() for line in _block(point, column)),
+            "",
+            f"{len(table)} fits, not ok: {counted}.  They are included in the means.",
         ]
     )
 
 
-def _line(contest: Contest, grid: list[str], names: list[str]) -> list[str]:
-    cells = [
-        _short(contest.means[name]) + ("*" if name == contest.winner else " ") if name in contest.means else ""
-        for name in names
-    ]
-    lead = f"{contest.gap:.1e} ± {contest.gap_error:.0e}, {contest.runner_up}" if contest.runner_up else ""
-    return [*(str(contest.cell[a]) for a in grid), str(contest.n), *cells, lead, str(contest.not_ok)]
+def _block(point: str, found: list[Contest]) -> list[str]:
+    names = list(dict.fromkeys(name for contest in found for name in contest.means))
+    width = max(len(name) for name in [*names, point, "lead over the next"]) + 1
+    rows = [[point, *(f"n={contest.n} " for contest in found)]]
+    rows += [[f" {name}", *(_marked(contest, name) for contest in found)] for name in names]
+    rows += [[" lead over the next", *(f"{contest.gap:.1e} " for contest in found)]]
+    rows += [["   standard error", *(f"{contest.gap_error:.1e} " for contest in found)]]
+    rows += [["   fits not ok", *(f"{contest.not_ok} " for contest in found)]]
+    return ["", *(row[0].ljust(width) + "".join(cell.rjust(10) for cell in row[1:]) for row in rows)]
+
+
+def _marked(contest: Contest, name: str) -> str:
+    clear = contest.gap > 2 * contest.gap_error or contest.runner_up is None
+    mark = ("*" if clear else "~") if name == contest.winner else " "
+    return _short(contest.means[name]) + mark if name in contest.means else ""
 
 
 def _short(value: float) -> str:

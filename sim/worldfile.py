@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sim import checks
 from sim.errors import BadInput, choose
 from sim.files import atomic_file
 from sim.world import World, from_reference, plant
@@ -54,7 +55,7 @@ def _build(arrays: dict[str, np.ndarray]) -> World:
         "context_probs": arrays["context_probs"],
         "kernel": arrays["edit_kernel"],
         "distance": arrays["edit_distance"],
-        "temperature": arrays["temperature"],
+        "temperature": checks.positive("temperature", arrays["temperature"]),
         "policy_features": arrays["policy_features"],
         "cost_features": arrays.get("cost_features"),
     }

@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from scipy.optimize import linprog, minimize
+from scipy.optimize import linprog, minimize, root
 
 
 def random_arrays(seed, contexts, responses, policy_dimension, cost_dimension, impossible=()):
@@ -44,42 +44,51 @@ def log_linear(theta, features, support):
     return table
 
 
-def supervision_loss(log_policy, x, e):
+def supervision_loss(log_policy, e):
     """Eq. 3: a demonstration e costs -log pi(e|x)."""
-    return -log_policy[x, e]
+    return -log_policy[e]
 
 
-def preference_loss(log_policy, reference, x, y, e, scale):
+def preference_loss(log_policy, reference, y, e, scale):
     """Eq. 4: e beats y by -log sigma(a log(pi/pi_ref)(e) - a log(pi/pi_ref)(y)); a tie says nothing."""
     if e == y:
         return 0.0
-    gain = log_policy[x, e] - math.log(reference[x, e])
-    loss = log_policy[x, y] - math.log(reference[x, y])
-    return float(np.logaddexp(0.0, -scale * (gain - loss)))
+    gain = log_policy[e] - math.log(reference[e])
+    loss = log_policy[y] - math.log(reference[y])
+    margin = scale * (gain - loss)
+    return max(-margin, 0.0) + math.log1p(math.exp(-abs(margin)))
 
 
 def mean_loss(log_policy, reference, counts, supervision=0.0, preference=0.0, scale=1.0):
     """The mean over all triples of `preference` times Eq. 4 plus `supervision` times Eq. 3; both give Eq. 7."""
-    total = 0.0
-    for x, y, e in np.argwhere(counts > 0):
+    total, log_policy, reference = 0.0, log_policy.tolist(), reference.tolist()
+    for x, y, e in np.argwhere(counts > 0).tolist():
+        loss = 0.0
         if supervision:
-            total += supervision * counts[x, y, e] * supervision_loss(log_policy, x, e)
+            loss += supervision * supervision_loss(log_policy[x], e)
         if preference:
-            total += preference * counts[x, y, e] * preference_loss(log_policy, reference, x, y, e, scale)
-    return total / counts.sum()
+            loss += preference * preference_loss(log_policy[x], reference[x], y, e, scale)
+        total += float(counts[x, y, e]) * loss
+    return total / float(counts.sum())
+
+
+def slope(function, point, step=1e-5):
+    """The gradient by central differences."""
+    directions = step * np.eye(len(point))
+    return np.array([function(point + d) - function(point - d) for d in directions]) / (2 * step)
 
 
 def fit_log_linear(features, reference, counts, ridge, **terms):
-    """The theta that minimises `mean_loss` plus ridge |theta|^2 / (2n), by quasi-Newton and differences."""
+    """The theta that minimises `mean_loss` plus ridge |theta|^2 / (2n), by searches that see its values alone."""
 
     def objective(theta):
         log_policy = log_linear(theta, features, reference > 0)
         return mean_loss(log_policy, reference, counts, **terms) + ridge * theta @ theta / (2 * counts.sum())
 
-    start = np.zeros(features.shape[2])
-    found = minimize(objective, start, method="BFGS", jac="3-point", options={"gtol": 1e-9, "maxiter": 500})
-    assert np.abs(found.jac).max() < 1e-8, found
-    return found.x
+    near = minimize(objective, np.zeros(features.shape[2]), method="BFGS", options={"gtol": 1e-4}).x
+    theta = root(lambda point: slope(objective, point), near, tol=1e-12).x
+    assert np.abs(slope(objective, theta)).max() < 1e-9
+    return theta
 
 
 def least_squares(features, distance, records, ridge):
@@ -111,9 +120,10 @@ def pessimistic_cost(weights, gram, alpha, features):
 
 def version_space(costs, distance, records, squared_radius):
     """The index of the least-squares member of a list of costs, and the members within the radius of it."""
-    errors = [sum((distance[y, e] - cost[x, y]) ** 2 for x, y, e in records) for cost in costs]
+    costs, distance = costs.tolist(), distance.tolist()
+    errors = [sum((distance[y][e] - cost[x][y]) ** 2 for x, y, e in records) for cost in costs]
     best = int(np.argmin(errors))
-    apart = [sum((cost[x, y] - costs[best][x, y]) ** 2 for x, y, _ in records) for cost in costs]
+    apart = [sum((cost[x][y] - costs[best][x][y]) ** 2 for x, y, _ in records) for cost in costs]
     return best, [i for i, distance_ in enumerate(apart) if distance_ <= squared_radius]
 
 
@@ -129,7 +139,7 @@ def regularised_cost(log_policy, cost, reference, temperature, context_weights):
 
 def records_of(counts):
     """The triples (x, y, e) of a table of counts, one by one."""
-    return [tuple(cell) for cell in np.argwhere(counts > 0) for _ in range(int(counts[tuple(cell)]))]
+    return [(x, y, e) for x, y, e in np.argwhere(counts > 0).tolist() for _ in range(int(counts[x, y, e]))]
 
 
 def has_no_minimiser(features, support, counts, supervision, preference):

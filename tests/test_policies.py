@@ -363,7 +363,9 @@ def centred(table):
     return (table - table.mean(axis=1, keepdims=True)).reshape(table.shape[0] * table.shape[1], -1)
 
 
-def test_list_recipe_draws_around_the_line_between_the_parameters(world):
+def test_list_recipe_draws_around_the_line_between_the_parameters():
+    arrays = slow.random_arrays(51, *SHAPE)
+    world = sim.plant(**arrays | {"distance": 9 * arrays["distance"]})
     phi = centred(np.asarray(world.policy_features.table))
 
     def parameters(log_policies):
@@ -374,6 +376,7 @@ def test_list_recipe_draws_around_the_line_between_the_parameters(world):
     np.testing.assert_allclose(phi @ theta[0], centred(drawn[0])[:, 0], atol=1e-12)
     optimal, reference = parameters(np.log([world.optimal, world.reference]))
     length = np.linalg.norm(optimal - reference)
+    assert length > 1
     along = (theta - reference) @ (optimal - reference) / length
     across = (theta - reference) - along[:, None] * (optimal - reference) / length
     # theta = t theta* + (1 - t) theta_ref + 0.6 u z: along the line the variance is length^2 Var t + 0.36 E u^2,

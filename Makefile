@@ -1,0 +1,51 @@
+# Two commands: `make run` (the main job) and `make test`.  Each sets up its own environment from nothing but
+# python3 (3.11 or 3.12); versions come from the lock file of that Python.
+PYTHON ?= python3
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+LOCK := locks/$(VERSION).txt
+RUN_ENV := .venv
+DEV_ENV := .venv-dev
+
+.PHONY: run test test-slow lint check clean lock
+
+run: $(RUN_ENV)/.ready
+	$(RUN_ENV)/bin/medley run
+
+test: $(DEV_ENV)/.ready
+	$(DEV_ENV)/bin/python -m pytest -m "not slow"
+
+test-slow: $(DEV_ENV)/.ready
+	$(DEV_ENV)/bin/python -m pytest -m slow
+
+lint: $(DEV_ENV)/.ready
+	$(DEV_ENV)/bin/ruff format --check .
+	$(DEV_ENV)/bin/ruff check .
+	$(DEV_ENV)/bin/pyright --pythonpath $(DEV_ENV)/bin/python
+
+check: lint test test-slow
+
+$(RUN_ENV)/.ready: pyproject.toml $(LOCK)
+	$(call install,$(RUN_ENV),.)
+
+$(DEV_ENV)/.ready: pyproject.toml $(LOCK)
+	$(call install,$(DEV_ENV),.[dev])
+
+$(LOCK):
+	@echo "medley: expected Python 3.11 or 3.12, got $(VERSION); choose one with make PYTHON=python3.12" >&2; exit 2
+
+define install
+	$(PYTHON) -m venv --clear $(1)
+	$(1)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(LOCK) --editable "$(2)"
+	touch $(1)/.ready
+endef
+
+# Rewrites the lock file of this Python from the newest versions that pyproject.toml allows.
+lock:
+	$(PYTHON) -m venv --clear .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --editable ".[dev]"
+	mkdir -p locks
+	.venv-lock/bin/python -m pip freeze --exclude-editable > $(LOCK)
+	rm -rf .venv-lock
+
+clean:
+	rm -rf $(RUN_ENV) $(DEV_ENV) .pytest_cache .ruff_cache *.egg-info

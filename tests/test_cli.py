@@ -1,0 +1,137 @@
+"""The command line as a user types it: output, JSON keys, one-line refusals, exit statuses."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sim
+from sim import worldfile
+
+MEDLEY = str(Path(sys.executable).parent / "medley")
+KEYS = {
+    "contexts", "responses", "temperature", "subopt_reference", "subopt_edited", "tv_reference", "tv_edited",
+    "expected_cost_reference", "expected_cost_optimal", "max_edit_cost", "balance_violation", "policy_concentrability",
+    "gamma_min", "doeblin", "dobrushin", "second_eigenvalue",
+}  # fmt: skip
+
+
+def medley(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([MEDLEY, *arguments], capture_output=True, text=True, cwd=cwd, env=os.environ, timeout=300)
+
+
+def test_help_lists_the_commands() -> None:
+    done = medley("--help")
+    assert done.returncode == 0
+    assert all(command in done.stdout for command in ("run", "regimes", "world"))
+
+
+def test_help_imports_no_heavy_library() -> None:
+    probe = "import sys, medley; print([m for m in ('jax', 'numpy', 'pandas', 'matplotlib') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_world_json_has_the_contract_keys_and_true_values() -> None:
+    values = json.loads(medley("world", "attributes", "--set", "strength=0.1", "--json").stdout)
+    assert set(values) >= KEYS
+    world = sim.world("attributes", strength=0.1)
+    assert values["subopt_edited"] == pytest.approx(
+        float(world.suboptimality(world.edited(world.reference))), rel=1e-12
+    )
+    assert values["max_edit_cost"] == 40.0
+    assert len(values["gamma_min"]) == 3
+
+
+def test_world_text_says_which_assumptions_hold() -> None:
+    text = medley("world", "attributes", "--set", "user.cyclic=0.3").stdout
+    assert "fails" in text.split("balance, max")[0].splitlines()[-1]
+    assert "holds" in text.split("stationarity, max")[0].splitlines()[-1]
+
+
+def test_world_takes_a_file_and_replaces_infinities_by_reasons(tmp_path: Path) -> None:
+    np.savez(
+        tmp_path / "w.npz",
+        context_probs=np.array([0.3, 0.7]),
+        reference=np.array([[0.5, 0.5, 0.0], [0.2, 0.3, 0.5]]),
+        edit_kernel=np.full((2, 3, 3), 1 / 3),
+        edit_distance=1.0 - np.eye(3),
+        temperature=0.7,
+        policy_features=np.random.default_rng(0).normal(size=(2, 3, 2)),
+    )
+    values = json.loads(medley("world", "w.npz", "--json", cwd=tmp_path).stdout)
+    assert values["subopt_edited"] is None and "subopt_edited" in values["reasons"]
+    assert values["subopt_reference"] > -1e-15
+
+
+def test_self_consistent_world_reports_all_roots() -> None:
+    values = json.loads(medley("world", "self-consistent", "--set", "temperature=0.25", "--json").stdout)
+    counts = {len(roots) for context in values["roots"] for roots in context}
+    assert counts <= {1, 3} and 3 in counts
+
+
+def test_regimes_lists_what_ships() -> None:
+    lines = medley("regimes").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == sorted(
+        ["tradeoffs", "link", "cost-wins", "broken-balance", "weak-user-subsets", "mixture"]
+    )
+
+
+def test_run_writes_the_folder_prints_the_table_and_can_be_typed_twice(tmp_path: Path) -> None:
+    arguments = ("run", "--set", "n=[50, 100]", "--set", "world.strength=[1.0, 0.5]", "--seeds", "3")
+    first, second = medley(*arguments, cwd=tmp_path), medley(*arguments, cwd=tmp_path)
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert "strength = 0.5" in first.stdout and "pref (paper link)" in first.stdout and "fits not ok" in first.stdout
+    folders = sorted((tmp_path / "runs").iterdir())
+    assert len(folders) == 2
+    tables = [(folder / "table.parquet").read_bytes() for folder in folders]
+    assert tables[0] == tables[1]
+    report = (folders[0] / "report.html").read_text()
+    assert report.count("data:image/png;base64,") == 3 and "http" not in report.split("</style>")[1].split("<pre>")[0]
+    assert (folders[0] / "figures" / "suboptimality-strength-0.5.svg").exists()
+
+
+def test_dry_run_writes_nothing(tmp_path: Path) -> None:
+    done = medley("run", "link", "--dry-run", "--seeds", "2", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "16 cells x 2 seeds x 3 learners" in done.stdout and "minutes" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fragment"),
+    [
+        (("world", "atributes"), "did you mean 'attributes'"),
+        (("world", "attributes", "--set", "strength=2"), "strength"),
+        (("world", "attributes", "--set", "strength=[1.0, 0.5]"), "expected one value here"),
+        (("world", "attributes", "--set", "preference_scale=10000"), "positive probability"),
+        (("world", "attributes", "--set", "temperature=0"), "temperature"),
+        (("world", "gone.npz"), "no such world file"),
+        (("run", "tradeofs"), "did you mean 'tradeoffs'"),
+        (("run", "--seeds", "0"), "seeds"),
+        (("run", "--seeds", "x"), "--seeds"),
+        (("run", "--resume"), "add --out"),
+        (("run", "--nonsense"), "--nonsense"),
+        (("run", "--out", "taken"), "not empty"),
+        (("rum",), "rum"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(tmp_path: Path, arguments: tuple[str, ...], fragment: str) -> None:
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "notes.txt").write_text("mine")
+    done = medley(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.strip().splitlines()) == 1 and fragment in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_truncated_world_file_is_one_line(tmp_path: Path) -> None:
+    worldfile.write(sim.world("tabular"), tmp_path / "w.npz")
+    (tmp_path / "w.npz").write_bytes((tmp_path / "w.npz").read_bytes()[:300])
+    done = medley("world", "w.npz", cwd=tmp_path)
+    assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1

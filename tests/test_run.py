@@ -1,0 +1,248 @@
+"""Runs: rows, result folder, resume, extension, refusal, failure, kill -9, and a real Dask cluster."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import sim
+from sim import BadInput, regimes, store, sweep
+
+SMALL = """
+n = [40, 200]
+seeds = 5
+learners = ["reference", "sup", "pref", "cost"]
+[world]
+family = "attributes"
+attributes = 2
+contexts = 2
+strength = [1.0, 0.4]
+[pref]
+link = ["balance", "paper"]
+"""
+SETTINGS = ["learner", "link", "lam", "ridge", "radius"]
+MEDLEY = str(Path(sys.executable).parent / "medley")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("regime") / "small.toml"
+    path.write_text(SMALL)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def whole(small: str) -> pd.DataFrame:
+    return sim.run(small)
+
+
+def test_rows_are_complete_and_unique(whole: pd.DataFrame) -> None:
+    assert len(whole) == 2 * 2 * 5 * 5
+    keys = [*SETTINGS, "strength", "n", "seed"]
+    assert not whole.duplicated(subset=keys).any()
+    assert list(whole.columns[:5]) == SETTINGS
+    assert {"attributes", "temperature", "cost_scale", "suboptimality", "expected_cost", "status"} <= set(whole.columns)
+    assert whole["suboptimality"].ge(0).all()
+
+
+def test_a_row_is_the_fit_of_its_own_log(whole: pd.DataFrame) -> None:
+    world = sim.world("attributes", attributes=2, contexts=2, strength=0.4)
+    fits = sim.fit("sup", sim.sample(world, 200, [3]), world)
+    row = whole[(whole.learner == "sup") & (whole.strength == 0.4) & (whole.n == 200) & (whole.seed == 3)]
+    np.testing.assert_allclose(row["suboptimality"], fits.suboptimality, rtol=1e-9)
+    np.testing.assert_allclose(row["expected_cost"], fits.expected_cost, rtol=1e-12)
+
+
+def test_the_reference_row_is_exact(whole: pd.DataFrame) -> None:
+    world = sim.world("attributes", attributes=2, contexts=2, strength=0.4)
+    rows = whole[(whole.learner == "reference") & (whole.strength == 0.4)]
+    np.testing.assert_allclose(rows["suboptimality"], float(world.suboptimality(world.reference)), rtol=1e-12)
+
+
+def test_rows_do_not_depend_on_what_runs_beside_them(small: str, whole: pd.DataFrame) -> None:
+    alone = sim.run(small, overrides=["n=[200]", "learners=['sup', 'pref']", "seeds=2", "world.strength=0.4"])
+    alone = alone[alone.learner == "sup"]
+    same = whole[(whole.learner == "sup") & (whole.strength == 0.4) & (whole.n == 200) & (whole.seed < 2)]
+    assert alone["suboptimality"].tolist() == same["suboptimality"].tolist()
+
+
+def test_a_folder_holds_everything_and_reads_back(small: str, whole: pd.DataFrame, tmp_path: Path) -> None:
+    sim.run(small, tmp_path / "out")
+    pd.testing.assert_frame_equal(sim.load(tmp_path / "out"), whole)
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"regime.toml", "table.parquet", "chunks", "provenance.json"} <= names
+    provenance = json.loads((tmp_path / "out" / "provenance.json").read_text())
+    assert provenance["root_seed"] == 0 and provenance["packages"]["jax"]
+
+
+def test_resume_does_only_what_is_missing(small: str, whole: pd.DataFrame, tmp_path: Path) -> None:
+    sim.run(small, tmp_path)
+    lost = sorted((tmp_path / "chunks").iterdir())[0]
+    lost.unlink()
+    (tmp_path / "table.parquet").unlink()
+    done: list[tuple[int, int]] = []
+    again = sim.run(small, tmp_path, resume=True, progress=lambda *counts: done.append(counts))
+    assert done == [(1, 1)]
+    pd.testing.assert_frame_equal(again, whole)
+
+
+def test_extension_equals_the_run_that_had_it_all(small: str, whole: pd.DataFrame, tmp_path: Path) -> None:
+    less = ["n=[40]", "seeds=2", "learners=['reference', 'sup']", "world.strength=[1.0]"]
+    text = SMALL.replace('[pref]\nlink = ["balance", "paper"]\n', "")
+    file = tmp_path / "small.toml"
+    file.write_text(text)
+    sim.run(str(file), tmp_path / "out", overrides=less)
+    extended = sim.run(small, tmp_path / "out", resume=True)
+    pd.testing.assert_frame_equal(extended, whole)
+
+
+def test_a_damaged_chunk_is_done_again(small: str, whole: pd.DataFrame, tmp_path: Path) -> None:
+    sim.run(small, tmp_path)
+    chunk = sorted((tmp_path / "chunks").iterdir())[0]
+    chunk.write_bytes(chunk.read_bytes()[:100])
+    pd.testing.assert_frame_equal(sim.run(small, tmp_path, resume=True), whole)
+
+
+def test_a_folder_in_use_or_taken_is_refused(small: str, tmp_path: Path) -> None:
+    regime = regimes.load(small)
+    held = store.open_folder(tmp_path / "held", regime, resume=False)
+    with pytest.raises(BadInput, match="another run is writing"):
+        store.open_folder(tmp_path / "held", regime, resume=True)
+    held.close()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.tex").write_text("precious")
+    for resume in (False, True):
+        with pytest.raises(BadInput, match="not empty" if not resume else "not the folder of a run"):
+            store.open_folder(tmp_path / "other", regime, resume=resume)
+    assert [p.name for p in (tmp_path / "other").iterdir()] == ["thesis.tex"]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match="expected a folder"):
+        store.open_folder(tmp_path / "file", regime, resume=False)
+
+
+def test_another_regime_is_refused_by_saying_what_differs(small: str, tmp_path: Path) -> None:
+    sim.run(small, tmp_path, overrides=["seeds=1", "n=[40]"])
+    with pytest.raises(BadInput, match=r"world.temperature: the folder has 0.5, the regime has 1.0"):
+        sim.run(small, tmp_path, overrides=["world.temperature=1.0"], resume=True)
+
+
+def test_loading_what_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no finished run"):
+        sim.load(tmp_path)
+    (tmp_path / "table.parquet").write_bytes(b"PAR1 no")
+    with pytest.raises(BadInput, match="cannot be read"):
+        sim.load(tmp_path)
+
+
+PLUGIN = '''
+"""A learner that fails while a file exists, and a user and a world of one's own."""
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+import jax
+import sim
+from sim import kernels
+from sim.learners import Learner, Reference
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Flaky(Learner):
+    name: ClassVar[str] = "flaky"
+    def settings(self) -> dict[str, Any]:
+        return {}
+    def fit(self, log, world, policies):
+        if Path("BROKEN").exists():
+            raise ValueError("the disk is on fire")
+        return Reference().fit(log, world, policies)
+
+sim.register_learner("flaky", Flaky)
+sim.register_editor("sleepy", lambda optimal, edits: kernels.lazy(optimal, edits.strength / 2))
+'''
+
+
+def test_failures_are_kept_with_their_message_and_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(PLUGIN)
+    (tmp_path / "mine.toml").write_text(
+        'plugins = ["mine.py"]\nn = 30\nseeds = 2\nlearners = ["sup", "flaky"]\n'
+        '[world]\nattributes = 2\n[user]\neditor = "sleepy"\n'
+    )
+    (tmp_path / "BROKEN").write_text("")
+    with pytest.raises(RuntimeError, match="the disk is on fire"):
+        sim.run("mine.toml", "out")
+    assert "the disk is on fire" in (tmp_path / "out" / "failures.json").read_text()
+    assert not (tmp_path / "out" / "table.parquet").exists()
+    (tmp_path / "BROKEN").unlink()
+    table = sim.run("mine.toml", "out", resume=True)
+    assert sorted(table.learner.unique()) == ["flaky", "sup"]
+    assert json.loads((tmp_path / "out" / "failures.json").read_text()) == []
+    (tmp_path / "mine.py").write_text(PLUGIN + "\n# changed\n")
+    with pytest.raises(BadInput, match="plugins: the folder has"):
+        sim.run("mine.toml", "out", resume=True)
+
+
+def test_a_plugin_that_does_not_run_is_bad_input(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("1 / 0")
+    (tmp_path / "mine.toml").write_text('plugins = ["broken.py"]\nn = 30\nlearners = ["sup"]\n')
+    with pytest.raises(BadInput, match="plugin broken.py: ZeroDivisionError"):
+        regimes.load(str(tmp_path / "mine.toml"))
+
+
+def test_a_changed_world_file_is_another_regime(tmp_path: Path) -> None:
+    from sim import worldfile
+
+    worldfile.write(sim.world("tabular", responses=3), tmp_path / "mine.npz")
+    (tmp_path / "mine.toml").write_text('n = 30\nseeds = 2\nlearners = ["sup"]\n[world]\nfamily = "mine.npz"\n')
+    sim.run(str(tmp_path / "mine.toml"), tmp_path / "out")
+    worldfile.write(sim.world("tabular", responses=3, world_seed=1), tmp_path / "mine.npz")
+    with pytest.raises(BadInput, match="content"):
+        sim.run(str(tmp_path / "mine.toml"), tmp_path / "out", resume=True)
+
+
+def test_every_lane_has_its_seed(small: str) -> None:
+    regime = regimes.load(small, [f"seeds={sweep.LANES + 3}", "n=[40]", "world.strength=1.0"])
+    blocks = [task.seeds for task in sweep.plan(regime, set())]
+    assert [len(block) for block in blocks] == [sweep.LANES, 3]
+    assert sorted(seed for block in blocks for seed in block) == list(range(sweep.LANES + 3))
+
+
+@pytest.mark.slow
+def test_kill_9_and_resume_give_the_same_table(small: str, tmp_path: Path) -> None:
+    many = ["--set", "n=[40, 60, 80, 100, 120, 140, 160, 200]", "--seeds", "150"]
+    command = [MEDLEY, "run", small, *many]
+    subprocess.run([*command, "--out", str(tmp_path / "whole")], check=True, capture_output=True)
+    process = subprocess.Popen([*command, "--out", str(tmp_path / "cut")], stderr=subprocess.DEVNULL)
+    chunks = tmp_path / "cut" / "chunks"
+    deadline = time.monotonic() + 300
+    while (not chunks.exists() or len(list(chunks.glob("*.parquet"))) < 3) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "cut" / "table.parquet").exists()
+    subprocess.run([MEDLEY, "run", "--out", str(tmp_path / "cut"), "--resume"], check=True, capture_output=True)
+    same = (tmp_path / "cut" / "table.parquet").read_bytes() == (tmp_path / "whole" / "table.parquet").read_bytes()
+    assert same
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_a_dask_cluster_gives_the_same_table(small: str, whole: pd.DataFrame) -> None:
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+        table = sim.run(small, dask=cluster.scheduler_address)
+    pd.testing.assert_frame_equal(table, whole)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_no_scheduler_is_bad_input(small: str) -> None:
+    with pytest.raises(BadInput, match="no scheduler answers"):
+        sim.run(small, dask="not-an-address")
