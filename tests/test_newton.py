@@ -128,7 +128,8 @@ def test_without_convexity_a_saddle_is_left(side):
 
 def test_the_saddle_free_direction_needs_no_axes():
     turn = np.linalg.qr(np.random.default_rng(2).normal(size=(2, 2)))[0]
-    found = minimise(differentiated(lambda theta: double_well(turn @ theta)), turn.T @ [1e-3, 0.7], convex=False)
+    start = jnp.asarray(turn.T @ [1e-3, 0.7])
+    found = minimise(differentiated(lambda theta: double_well(turn @ theta)), start, convex=False)
     np.testing.assert_allclose(turn @ found.point, [1.0, 0.0], atol=1e-8)
 
 

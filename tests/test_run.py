@@ -191,7 +191,7 @@ def test_failures_are_kept_with_their_message_and_retried(tmp_path: Path, monkey
 def test_a_plugin_that_does_not_run_is_bad_input(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("1 / 0")
     (tmp_path / "mine.toml").write_text('plugins = ["broken.py"]\nn = 30\nlearners = ["sup"]\n')
-    with pytest.raises(BadInput, match="plugin broken.py: ZeroDivisionError"):
+    with pytest.raises(BadInput, match=r"plugin broken\.py: ZeroDivisionError"):
         regimes.load(str(tmp_path / "mine.toml"))
 
 
