@@ -95,7 +95,7 @@ def lowrank_cost(
     responses: Count = 32,
     contexts: Count = 3,
     strength: Probability = 0.1,
-    cost_scale: Positive = 1.0,
+    cost_scale: Positive = 3.5,
     temperature: Positive = 0.3,
     preference_scale: NonNegative = 1.0,
     world_seed: Seed = 0,

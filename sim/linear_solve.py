@@ -4,15 +4,26 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+SMALL = 24
+"""Systems up to this size are eliminated, larger ones factored by the library."""
+
 
 def solve_positive(
     matrix: Float[Array, "p p"], right: Float[Array, "p k"]
 ) -> tuple[Float[Array, "p k"], Float[Array, ""]]:
-    """The solution of matrix @ solution = right and log det(matrix), by Gauss-Jordan elimination.
+    """The solution of matrix @ solution = right and log det(matrix); NaN if the matrix is not positive definite."""
+    if matrix.shape[0] > SMALL:
+        factor = jnp.linalg.cholesky(matrix)
+        solution = jax.scipy.linalg.cho_solve((factor, True), right)
+        return solution, 2 * jnp.sum(jnp.log(jnp.diagonal(factor)))
+    return _eliminate(matrix, right)
 
-    Stable for positive definite matrices, for which no pivoting is needed; a pivot that is not positive makes the
-    result NaN.  Under vmap each of the p steps is one vectorised update of all systems, which for small p is faster
-    to run and to compile than a library call per system.
+
+def _eliminate(matrix: Array, right: Array) -> tuple[Array, Array]:
+    """Gauss-Jordan elimination, for which positive definite matrices need no pivoting.
+
+    Under vmap each step is one vectorised update of all systems, which for small systems is faster to run and to
+    compile than a library call per system.
     """
     size = matrix.shape[0]
     rows = jnp.arange(size)[:, None]

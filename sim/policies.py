@@ -35,10 +35,14 @@ class Derivatives(NamedTuple):
 
 
 class Objective(NamedTuple):
-    """A function of the log-policy table to minimise, with its derivatives."""
+    """A function of the log-policy table to minimise, with its derivatives.
+
+    `convex` says that it is convex in the probabilities, so that one start finds its minimum over mixtures.
+    """
 
     value: Callable[[LogPolicy], Float[Array, ""]]
     derivatives: Callable[[LogPolicy], Derivatives]
+    convex: bool = False
 
 
 class Solution(NamedTuple):
@@ -122,15 +126,30 @@ class Mixture:
 
     def minimise(self, objective: Objective, ridge: Float[Array, ""]) -> Solution:
         """The best of the local minima of objective(log pi_w) + ridge |u|^2 / 2 over the starts."""
-
-        def value(parameters: Array) -> Array:
-            return objective.value(self.log_policy(parameters))
-
-        function = newton.ridged(newton.differentiated(value), ridge)
-        minima = jax.vmap(lambda start: newton.minimise(function, start, convex=False))(self._starts())
+        function = newton.ridged(self._expand(objective), ridge)
+        starts = self._starts()[:1] if objective.convex else self._starts()
+        minima = jax.vmap(lambda start: newton.minimise(function, start, convex=False))(starts)
         values = jnp.where(jnp.isfinite(minima.value), minima.value, jnp.inf)
         best = jax.tree.map(lambda leaf: leaf[jnp.argmin(values)], minima)
         return Solution(best.point, self.log_policy(best.point), best, jnp.max(values) - jnp.min(values))
+
+    def _expand(self, objective: Objective) -> newton.Function:
+        # Chain rule through L = log sum_j w_j b_j with w = softmax(u) and ratios r_j = b_j / pi_w:
+        # dL/du_j = w_j (r_j - 1) =: g_j and d2L/du_i du_j = 1[i = j] g_j - w_i g_j - w_j r_j g_i.
+        def function(parameters: Array) -> newton.Expansion:
+            log_policy, weights = self.log_policy(parameters), self.weights(parameters)
+            value, slope, curvature = objective.derivatives(log_policy)
+            policy = jnp.exp(log_policy)
+            ratios = jnp.where(policy > 0, self.basis / jnp.where(policy > 0, policy, 1.0), 1.0)
+            steps = weights[:, None, None] * (ratios - 1)
+            gradient = jnp.einsum("jxa,xa->j", steps, slope)
+            mixed = jnp.einsum("ixa,jxa,xa->ij", steps, weights[:, None, None] * ratios, slope)
+            hessian = jnp.diag(gradient) - jnp.outer(weights, gradient) - mixed
+            if curvature is not None:
+                hessian = hessian + jnp.einsum("ixa,xab,jxb->ij", steps, curvature, steps)
+            return newton.Expansion(value, gradient, hessian)
+
+        return function
 
     def _starts(self) -> Float[Array, "starts J"]:
         # The uniform mixture, and one start near each vertex.

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from sim import families, self_consistent, worldfile
 from sim.errors import BadInput
-from sim.families import FAMILIES, grid, register_family, resolve, world
+from sim.families import FAMILIES, extras, grid, register_family, resolve, world
 from sim.users import User
 from sim.world import plant
 
@@ -377,6 +377,15 @@ def test_roots_keep_the_shape_of_their_input():
     found = self_consistent.roots(theta_ref, 4.0)
     assert found.shape == (3, 5, 3)
     np.testing.assert_array_equal(found[2], self_consistent.roots(theta_ref[2], 4.0))
+
+
+def test_extras_of_a_self_consistent_world_are_its_roots():
+    listed = extras("self-consistent", {"temperature": 0.4, "world_seed": 2})["roots"]
+    expected = self_consistent.roots(default_log_odds(scale=0.5, seed=2), 1 / 0.4)
+    assert {len(roots) for context in listed for roots in context} == {1, 3}
+    for x, k in np.ndindex(3, 4):
+        np.testing.assert_array_equal(listed[x][k], expected[x, k][~np.isnan(expected[x, k])])
+    assert extras("attributes", {}) == {}
 
 
 @pytest.mark.parametrize("editor", ["redraw", "lazy", "subset"])

@@ -114,12 +114,14 @@ def test_redraw_mixes_the_redraws_of_all_sets(optimal, strength):
     np.testing.assert_allclose(kernels.redraw(optimal, strength), ref.redraw(optimal, strength), **EXACT)
 
 
-def test_redraw_is_continuous_where_a_product_stops_being_one():
+@pytest.mark.parametrize("apart", [1e-5, 1e-8, 1e-10])
+def test_redraw_is_exact_and_continuous_where_a_product_stops_being_one(apart):
     exact = product(2, 3)
-    nearly = exact * np.exp(1e-9 * np.random.default_rng(0).normal(size=exact.shape))
+    nearly = exact * np.exp(apart * np.random.default_rng(0).normal(size=exact.shape))
     nearly /= nearly.sum(axis=1, keepdims=True)
-    # The derivative of a kernel in the log-probabilities is at most a few units.
-    np.testing.assert_allclose(kernels.redraw(nearly, 0.4), kernels.redraw(exact, 0.4), rtol=0, atol=1e-7)
+    assert_balanced(kernels.redraw(nearly, 0.4), nearly)
+    # The derivatives of a kernel in the log-probabilities are at most a few units.
+    np.testing.assert_allclose(kernels.redraw(nearly, 0.4), kernels.redraw(exact, 0.4), rtol=0, atol=100 * apart)
 
 
 def test_redraw_of_a_steep_product_does_not_go_through_all_sets(monkeypatch):

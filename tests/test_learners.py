@@ -506,6 +506,7 @@ SEPARABLE = {
 SEPARATING = [
     ("random", 1e-4),
     ("random", 1.0),
+    ("random", 1e-12),
     ("random", 0.0),
     ("ties", 1e-4),
     ("ties", 0.0),

@@ -79,13 +79,13 @@ def test_logistic_regression_agrees_with_optimistix(dimension):
 
 @pytest.mark.parametrize("convex", [True, False])
 @pytest.mark.parametrize("dimension", [1, 2, 5, 11])
-def test_a_quadratic_takes_one_step(dimension, convex):
+def test_a_quadratic_takes_a_step_and_its_correction(dimension, convex):
     function, centre = quadratic(dimension, dimension)
     found = minimise(differentiated(function), jnp.asarray(centre) + 2.0, convex)
-    np.testing.assert_allclose(found.point, centre, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(found.point, centre, rtol=0, atol=STOP / 0.1**0.5)
     np.testing.assert_allclose(found.value, 3.0, rtol=1e-14)
     np.testing.assert_allclose(found.hessian, jax.hessian(function)(found.point), rtol=1e-12)
-    assert found.converged and found.iterations <= 2
+    assert found.converged and found.iterations <= 3
 
 
 @pytest.mark.parametrize("convex", [True, False])

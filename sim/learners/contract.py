@@ -99,6 +99,8 @@ class PolicyLearner(Learner):
     """
 
     ridge: Array | float
+    convex: ClassVar[bool] = False
+    """Whether the loss is convex in the policy's probabilities; if not, mixtures are fitted from several starts."""
 
     @abc.abstractmethod
     def triple_loss(
@@ -154,6 +156,7 @@ class PolicyLearner(Learner):
         objective = Objective(
             lambda table: self.total(table, usable / log.n, world),
             lambda table: self.derivatives(table, usable / log.n, world),
+            self.convex,
         )
         solution = policies.minimise(objective, self.ridge / log.n)
         pulls = self.pulls(usable)

@@ -11,7 +11,7 @@ from sim.errors import BadInput, choose
 from sim.learners.contract import EditLog, Fit, Learner, Status, answer
 from sim.learners.defaults import RIDGE
 from sim.linear_solve import solve_positive
-from sim.policies import LogLinear, Objective, PolicyClass
+from sim.policies import Derivatives, LogLinear, Objective, PolicyClass
 from sim.world import World
 
 COST_CLASSES = ("linear", "list")
@@ -153,14 +153,14 @@ def _optimise(
         return closed_form, jnp.ones((), bool), jnp.zeros((), int)
     weights = jnp.sum(context_weights, axis=1, keepdims=True)
 
-    def value(log_policy: Array) -> Array:
+    def derivatives(log_policy: Array) -> Derivatives:
+        # sum of weights pi (f + beta (log pi - log pi_ref)), and pi = exp(log pi); +inf off the reference's support.
+        policy = weights * jnp.exp(log_policy)
         gain = jnp.where(world.reference > 0, log_policy - log_reference, jnp.inf)
-        terms = cost + world.temperature * gain
-        policy = jnp.exp(log_policy)
-        return jnp.sum(weights * jnp.where(policy > 0, policy * jnp.where(policy > 0, terms, 0.0), 0.0))
+        terms = jnp.where(policy > 0, cost + world.temperature * gain, 0.0)
+        slope = policy * (terms + world.temperature)
+        bend = policy * (terms + 2 * world.temperature)
+        return Derivatives(jnp.sum(policy * terms), slope, bend[:, :, None] * jnp.eye(policy.shape[1]))
 
-    def no_derivatives(log_policy: Array) -> Any:
-        raise NotImplementedError("only the closed form serves a log-linear class")
-
-    solution = policies.minimise(Objective(value, no_derivatives), ridge)
+    solution = policies.minimise(Objective(lambda table: derivatives(table).value, derivatives, convex=True), ridge)
     return solution.log_policy, solution.minimum.converged, solution.minimum.iterations

@@ -15,18 +15,22 @@ PROVEN = 0.9
 
 
 def shows_separation(table: np.ndarray, pulls: np.ndarray, parameters: np.ndarray) -> bool:
-    """Whether the large parameters of a fit, rounded, are a separating direction: a proof if so, else no answer.
+    """Whether the fit's parameters, rounded, are a separating direction: a proof if so, else no answer.
 
-    Rounding to whole numbers keeps the sums exact for features that are multiples of a power of two, so that a
-    comparison that should be level is level.
+    Small parameters are rounded to zero, or all to a few levels: along the direction that the ridge stopped, the
+    parameters that matter are large.  Whole numbers keep the sums exact for features that are multiples of a power
+    of two, so that a comparison that should be level is level.
     """
-    for threshold in (2.0, 4.0, 6.0, 8.0):
-        direction = np.round(np.where(np.abs(parameters) < threshold, 0.0, parameters))
-        height = table @ direction
-        rise = (height[:, None, :] - height[:, :, None])[pulls]
-        if np.all(rise >= 0) and np.any(rise > 0):
-            return True
-    return False
+    size = np.abs(parameters).max(initial=0.0)
+    kept = [np.round(np.where(np.abs(parameters) < threshold, 0.0, parameters)) for threshold in (2.0, 4.0, 6.0, 8.0)]
+    levels = [np.round(parameters * count / size) for count in (1, 2, 3, 4)] if size > 0 else []
+    return any(_separates(table, pulls, direction) for direction in kept + levels)
+
+
+def _separates(table: np.ndarray, pulls: np.ndarray, direction: np.ndarray) -> bool:
+    height = table @ direction
+    rise = (height[:, None, :] - height[:, :, None])[pulls]
+    return bool(np.all(rise >= 0) and np.any(rise > 0))
 
 
 def is_separated(table: np.ndarray, pulls: np.ndarray) -> bool:

@@ -23,6 +23,7 @@ class Supervision(PolicyLearner):
 
     ridge: Array | float = RIDGE
     name: ClassVar[str] = "sup"
+    convex: ClassVar[bool] = True
 
     def settings(self) -> dict[str, Any]:
         """The ridge."""
