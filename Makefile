@@ -12,7 +12,7 @@ run: $(RUN_ENV)/.ready
 	$(RUN_ENV)/bin/medley run
 
 test: $(DEV_ENV)/.ready
-	$(DEV_ENV)/bin/python -m pytest -m "not slow"
+	$(DEV_ENV)/bin/python -m pytest -n auto --dist loadfile -m "not slow"
 
 test-slow: $(DEV_ENV)/.ready
 	$(DEV_ENV)/bin/python -m pytest -m slow

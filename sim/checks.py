@@ -6,15 +6,18 @@ import numpy as np
 
 from sim.errors import BadInput
 
-SUM_TOLERANCE = 1e-8
+SUM_TOLERANCE, ROUNDING = 1e-8, 1e-14
 
 
 def array(name: str, value: Any, ndim: int) -> np.ndarray:
     """A finite float64 array with `ndim` axes, none of them empty."""
     try:
-        result = np.asarray(value, dtype=np.float64)
+        result = np.asarray(value)
+        if result.dtype.kind not in "buif":
+            raise TypeError
+        result = result.astype(np.float64)
     except (TypeError, ValueError):
-        raise BadInput(f"{name}: expected numbers, got {type(value).__name__}") from None
+        raise BadInput(f"{name}: expected numbers, an array of real ones, got {type(value).__name__}") from None
     if result.ndim != ndim:
         raise BadInput(f"{name}: expected {ndim} axes, got shape {result.shape}")
     if not np.all(np.isfinite(result)):
@@ -25,7 +28,7 @@ def array(name: str, value: Any, ndim: int) -> np.ndarray:
 def probabilities(
     name: str, value: Any, ndim: int, contexts: int | None = None, responses: int | None = None
 ) -> np.ndarray:
-    """Non-negative entries whose last axis sums to one; rescaled to do so to the last bit that float64 allows."""
+    """Non-negative entries whose last axis sums to one; rescaled where rounding shows."""
     result = array(name, value, ndim)
     wanted = {1: (contexts,), 2: (contexts, responses), 3: (contexts, responses, responses)}[ndim]
     _shape(name, result, wanted)
@@ -39,7 +42,9 @@ def probabilities(
     if abs(sums[worst] - 1) > SUM_TOLERANCE:
         row = "" if ndim == 1 else f" in row {tuple(int(i) for i in worst)}"
         raise BadInput(f"{name}: expected entries that sum to 1, got {sums[worst]:.9g}{row}; normalise it")
-    return result / sums[..., None]
+    # Rows that sum to one up to rounding stay as they are, so that a world that is stored reads back the same.
+    off = np.abs(sums - 1)[..., None] > ROUNDING
+    return np.where(off, result / sums[..., None], result)
 
 
 def _shape(name: str, value: np.ndarray, wanted: tuple[int | None, ...]) -> None:

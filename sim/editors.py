@@ -47,5 +47,6 @@ class DenseEditor:
         return np.asarray(self.kernel)
 
     def expect(self, weights: Float[Array, "X A"], table: Float[Array, "X A A"]) -> Float[Array, ""]:
-        """The expectation sum weights(x, y) q(e|x, y) table(x, y, e)."""
-        return jnp.sum(self.joint(weights) * table)
+        """The expectation sum weights(x, y) q(e|x, y) table(x, y, e); impossible triples count zero."""
+        law = self.joint(weights)
+        return jnp.sum(law * jnp.where(law > 0, table, 0.0))

@@ -24,8 +24,8 @@ from sim.world import World, plant
 Count = Annotated[int, Field(ge=1, le=4096)]
 Attributes = Annotated[int, Field(ge=0, le=12)]
 Probability = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0)]
 Calibration = Literal["fixed-cost", "fixed-distance"]
 
@@ -49,8 +49,8 @@ def attributes(
     pi*(y|x) = prod_k Bernoulli(sigma(theta_xk)), theta = preference_scale * standard normals of `world_seed`.
     Policy features: y - 1/2 per context and attribute (d = X K).  Cost features: these and an intercept.
     `policy_interaction` adds that multiple of an interaction of neighbouring attributes to log pi*, which the
-    policy features miss; `cost_interaction` adds that multiple of 1[two or more attributes changed] to the
-    distance, which the cost features miss.
+    policy features miss (and the cost features too, unless the editor is lazy); `cost_interaction` adds that
+    multiple of 1[two or more attributes changed] to the distance, which the cost features miss.
     """
     normal = np.random.default_rng(world_seed).normal(size=(contexts, attributes))
     logits = preference_scale * normal
@@ -143,9 +143,17 @@ def self_consistent_family(
     roots = _reference_roots(size | scales)
     column = {"lower": 0, "middle": 1, "upper": 2}[root]
     single = np.isnan(roots[..., 1])
-    theta = np.where(single, roots[..., 0], roots[..., column])
+    theta_ref = _reference_logits(size | scales)
+    # Nobody edits at strength 0: the cost is zero and the optimum is the reference.
+    theta = np.where(single, roots[..., 0], roots[..., column]) if strength > 0 else theta_ref
     setting = Setting(strength, cost_scale, temperature, "fixed-cost")
-    return _attribute_world(_attribute_optimum(theta, 0.0), setting, user)
+    built = _attribute_world(_attribute_optimum(theta, 0.0), setting, user)
+    if np.abs(np.asarray(built.reference) - _attribute_optimum(theta_ref, 0.0)).max() > 1e-9:
+        raise BadInput(
+            "self-consistent: expected a user whose expected cost is that of re-drawing, got one for whom the equation"
+            " does not hold; use editor redraw, lazy or subset, without dials"
+        )
+    return built
 
 
 @dataclass(frozen=True)
@@ -327,8 +335,12 @@ def extras(family: str, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _reference_roots(values: dict[str, Any]) -> np.ndarray:
+    return self_consistent.roots(_reference_logits(values), values["cost_scale"] / values["temperature"])
+
+
+def _reference_logits(values: dict[str, Any]) -> np.ndarray:
     normal = np.random.default_rng(values["world_seed"]).normal(size=(values["contexts"], values["attributes"]))
-    return self_consistent.roots(values["reference_scale"] * normal, values["cost_scale"] / values["temperature"])
+    return values["reference_scale"] * normal
 
 
 def make_user(user: User | dict[str, Any] | None) -> User:

@@ -13,7 +13,9 @@ from sim.errors import BadInput
 
 def attribute_table(attributes: int) -> np.ndarray:
     """The responses {0, 1}^K in order, shape (2^K, K); the first attribute is the most significant."""
-    return np.array(list(itertools.product([0, 1], repeat=attributes)), dtype=np.int64).reshape(-1, attributes)
+    return np.array(list(itertools.product([0, 1], repeat=attributes)), dtype=np.int64).reshape(
+        2**attributes, attributes
+    )
 
 
 def identity(optimal: np.ndarray) -> np.ndarray:
@@ -38,27 +40,27 @@ def redraw(optimal: np.ndarray, strength: float) -> np.ndarray:
     """
     attributes = _attributes_of(optimal)
     table = attribute_table(attributes)
-    marginals = optimal @ table
-    if np.allclose(product_law(marginals), optimal, rtol=1e-12, atol=0):
-        return _product_redraw(marginals, strength)
+    # Both marginals by summation: one minus the other would lose the digits of a small one.
+    ones, zeros = optimal @ table, optimal @ (1 - table)
+    if np.allclose(_product_law(ones, zeros), optimal, rtol=1e-12, atol=0):
+        return _product_redraw(ones, zeros, strength)
     masks = table.astype(bool)
     weights = strength ** masks.sum(1) * (1 - strength) ** (~masks).sum(1)
     blocks = (w * block_redraw(optimal, mask) for w, mask in zip(weights, masks, strict=True) if w > 0)
     return sum(blocks, np.zeros(1))
 
 
-def product_law(marginals: np.ndarray) -> np.ndarray:
-    """The product of Bernoulli laws with P(attribute k = 1) = marginals[x, k], shape (X, 2^K)."""
-    table = attribute_table(marginals.shape[1])
-    return np.prod(np.where(table, marginals[:, None], 1 - marginals[:, None]), axis=2)
+def _product_law(ones: np.ndarray, zeros: np.ndarray) -> np.ndarray:
+    """The product of Bernoulli laws with P(attribute k = 1) = ones[x, k] and P(= 0) = zeros[x, k], shape (X, 2^K)."""
+    return np.prod(np.where(attribute_table(ones.shape[1]), ones[:, None], zeros[:, None]), axis=2)
 
 
-def _product_redraw(marginals: np.ndarray, strength: float) -> np.ndarray:
+def _product_redraw(ones: np.ndarray, zeros: np.ndarray, strength: float) -> np.ndarray:
     # The Kronecker product over attributes of the kernels (1 - s) I + s Bernoulli(p_k): 4^K work, not 8^K.
-    contexts, attributes = marginals.shape
+    contexts, attributes = ones.shape
     kernel = np.ones((contexts, 1, 1))
     for k in range(attributes):
-        law = np.stack([1 - marginals[:, k], marginals[:, k]], axis=1)
+        law = np.stack([zeros[:, k], ones[:, k]], axis=1)
         one = (1 - strength) * np.eye(2) + strength * law[:, None, :]
         size = 2 * kernel.shape[1]
         kernel = np.einsum("xab,xcd->xacbd", kernel, one).reshape(contexts, size, size)
@@ -147,7 +149,8 @@ def uniform_proposal(responses: int) -> np.ndarray:
 def _accepted(proposal: np.ndarray, acceptance: np.ndarray) -> np.ndarray:
     responses = len(proposal)
     off = proposal * ~np.eye(responses, dtype=bool) * acceptance
-    return off + (1 - off.sum(axis=2))[:, :, None] * np.eye(responses)
+    # The sum of what leaves can exceed one by rounding.
+    return off + np.maximum(1 - off.sum(axis=2), 0.0)[:, :, None] * np.eye(responses)
 
 
 def _attributes_of(optimal: np.ndarray) -> int:

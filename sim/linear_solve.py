@@ -26,6 +26,8 @@ def _eliminate(matrix: Array, right: Array) -> tuple[Array, Array]:
     compile than a library call per system.
     """
     size = matrix.shape[0]
+    if size == 0:
+        return right, jnp.zeros(())
     rows = jnp.arange(size)[:, None]
 
     def eliminate(k: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:

@@ -59,6 +59,7 @@ def sample(world: World, n: int, seeds: int | list[int] | range = 1, root_seed: 
     seeds = _seeds(seeds)
     _require_count("n", n, 1)
     _require_count("held_out", held_out, 0)
+    _require_count("root_seed", root_seed, 0)
     law = _law(world)
     key = law_key(law)
     counts = np.stack([_draw(law, n, [root_seed, *key, n, seed, 0]) for seed in seeds])
@@ -72,8 +73,10 @@ def sample(world: World, n: int, seeds: int | list[int] | range = 1, root_seed: 
 def sample_records(world: World, n: int, seed: int = 0, root_seed: int = 0) -> Records:
     """Draw one log of n triples in order; its law is that of `sample`, its draws are its own."""
     _require_count("n", n, 1)
+    _require_count("seed", seed, 0)
+    _require_count("root_seed", root_seed, 0)
     law = _law(world)
-    rng = np.random.default_rng([root_seed, *law_key(law), n, _seeds([seed])[0], 2])
+    rng = np.random.default_rng([root_seed, *law_key(law), n, seed, 2])
     return _records(rng.choice(law.size, size=n, p=law.ravel()), law.shape, world)
 
 
@@ -116,11 +119,13 @@ def _records(cells: np.ndarray, shape: tuple[int, ...], world: World) -> Records
 
 
 def _seeds(seeds: int | list[int] | range) -> list[int]:
-    if isinstance(seeds, int | np.integer):
+    if not isinstance(seeds, list | range | tuple | np.ndarray):
         _require_count("seeds", seeds, 1)
         return list(range(int(seeds)))
-    if len(seeds) == 0 or min(seeds) < 0:
-        raise BadInput(f"seeds: expected at least one seed, none negative, got {list(seeds)[:5]}")
+    if len(seeds) == 0:
+        raise BadInput("seeds: expected at least one seed, got none")
+    for seed in seeds:
+        _require_count("seeds", seed, 0)
     return [int(seed) for seed in seeds]
 
 

@@ -16,7 +16,7 @@ TOLERANCE = 1e-18
 # Share of the predicted decrease that a step must reach, and the rounding error that a comparison may carry.
 _SUFFICIENT, _ROUNDING = 1e-4, 4e-15
 # Relative shift of the Hessian's diagonal, so that a direction without curvature does not stop the rest.
-_SHIFT = 1e-14
+_SHIFT = 1e-11
 
 
 class Expansion(NamedTuple):
@@ -95,7 +95,7 @@ def minimise(function: Function, start: Float[Array, " p"], convex: bool = True)
 
     def unfinished(state: _State) -> Array:
         moving = (state.decrement > TOLERANCE) & (state.scale > 1e-12)
-        return moving & (state.iterations <= MAX_ITERATIONS)
+        return moving & (state.iterations < MAX_ITERATIONS)
 
     def advance(state: _State) -> _State:
         point = state.point + state.scale * state.step

@@ -123,7 +123,10 @@ def _wanted_optimum(user: User, optimal: np.ndarray, edits: Edits) -> np.ndarray
     if edits.attributes:
         order = np.arange(responses) ^ rng.integers(1, responses)
     else:
-        order = rng.permutation(responses)
+        # One random cycle, so that no response keeps its place.
+        cycle = rng.permutation(responses)
+        order = np.empty(responses, dtype=int)
+        order[cycle] = np.roll(cycle, 1)
     logits = (1 - user.other_optimum) * np.log(optimal) + user.other_optimum * np.log(optimal[:, order])
     law = np.exp(logits - logits.max(axis=1, keepdims=True))
     return law / law.sum(axis=1, keepdims=True)

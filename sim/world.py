@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from sim import checks
 from sim.editors import DenseEditor
+from sim.errors import BadInput
 from sim.features import DenseFeatures, indicator_features
 
 Policy = Float[Array, "X A"]
@@ -76,6 +77,9 @@ class World:
         excess = jnp.where(other > 0, (policy - other) / jnp.where(other > 0, other, 1.0), 0.0)
         entropy = (1 + excess) * jnp.log1p(jnp.where(excess > -1, excess, 0.0))
         terms = jnp.maximum(other * (entropy - excess), 0.0)
+        # Beyond any ratio that matters to rounding, a form that does not overflow.
+        logs = jnp.log(jnp.where(policy > 0, policy, 1.0)) - jnp.log(jnp.where(other > 0, other, 1.0))
+        terms = jnp.where(logs > 10.0, policy * logs - policy + other, terms)
         terms = jnp.where((other > 0) | (policy <= 0), terms, jnp.inf)
         return jnp.sum(jnp.where(self.context_probs > 0, self.context_probs * jnp.sum(terms, 1), 0.0))
 
@@ -142,6 +146,11 @@ def plant(
     cost = editor.pull_pairs(delta)
     mu = jnp.asarray(optimal)
     reference = _normalised(jnp.log(mu) + cost * ((1 - tempering) / temperature + tempering))
+    if bool(jnp.any((reference == 0) & (mu > 0))):
+        raise BadInput(
+            f"temperature: {temperature:g} is so low against costs of up to {float(cost.max()):g} that the planted"
+            " reference policy underflows to zero; raise the temperature or scale the distance down"
+        )
     if tempering > 0:
         mu = optimum_of(reference, cost, temperature)
     return _world(context_probs, reference, mu, cost, editor, delta, temperature, policy_features, cost_features)
@@ -202,10 +211,10 @@ def _world(
     shape = reference.shape
     phi = DenseFeatures(jnp.asarray(checks.features("policy_features", policy_features, shape)))
     if cost_features is None:
-        psi = indicator_features(*shape)
+        psi, weights = indicator_features(*shape), cost.ravel()
     else:
         psi = DenseFeatures(jnp.asarray(checks.features("cost_features", cost_features, shape)))
+        rows = np.asarray(psi.table).reshape(-1, psi.dimension)
+        weights = jnp.asarray(np.linalg.lstsq(rows, np.asarray(cost).ravel(), rcond=None)[0])
     rho = jnp.asarray(context_probs)
-    rows = np.asarray(psi.table).reshape(-1, psi.dimension)
-    weights = jnp.asarray(np.linalg.lstsq(rows, np.asarray(cost).ravel(), rcond=None)[0])
     return World(rho, reference, optimal, cost, editor, distance, jnp.asarray(temperature), phi, psi, weights)

@@ -7,6 +7,7 @@ both, they must agree to 1e-8.
 """
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -38,9 +39,18 @@ def _load(path: Path) -> dict[str, np.ndarray]:
     if not path.exists():
         raise BadInput(f"{path}: no such world file")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError, AttributeError, TypeError) as error:
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+        KeyError,
+        AttributeError,
+        TypeError,
+    ) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BadInput(f"{path}: not a readable .npz world file ({reason}); write it with numpy.savez") from None
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 import sim
 from bounds import contraction, coverage, truths
 

@@ -1,10 +1,12 @@
 """Figures and summaries: the numbers behind them, and files that are the same each time."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+
 import sim
 from figures import suboptimality
 from figures.suboptimality import _spread
@@ -97,7 +99,7 @@ def test_the_plotted_numbers_are_the_means(table: pd.DataFrame, tmp_path: Path) 
 @pytest.mark.parametrize("wanted", [[], [0.3], [0.0, 0.0, 0.0, 1.0], [-5.0, -5.0, 2.0], [0.1, 0.2, 0.9]])
 def test_labels_are_spread_and_stay_near(wanted: list[float]) -> None:
     places = _spread(wanted, 0.25, -0.2)
-    assert all(b - a >= 0.25 - 1e-12 for a, b in zip(places[:-1], places[1:], strict=True))
+    assert all(b - a >= 0.25 - 1e-12 for a, b in pairwise(places))
     assert all(place >= -0.2 - 1e-12 for place in places)
     if wanted == [0.3]:
         assert places == [0.3]

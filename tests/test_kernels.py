@@ -81,7 +81,7 @@ def test_attribute_table_lists_the_tuples_in_order(attributes):
 @pytest.mark.parametrize("attributes", [1, 2, 3, 5])
 def test_product_law(attributes):
     p = probabilities(2, attributes)
-    np.testing.assert_allclose(kernels.product_law(p), ref.product_policy(p), rtol=1e-14)
+    np.testing.assert_allclose(kernels._product_law(p, 1 - p), ref.product_policy(p), rtol=1e-14)
 
 
 @optima

@@ -32,7 +32,7 @@ def make_world(seed, impossible=(), **changes):
 
 def logs_of(*counts, held_out=None):
     counts = np.stack(counts).astype(float)
-    return Logs(counts, np.zeros_like(counts) if held_out is None else np.stack(held_out), int(counts[0].sum()))
+    return Logs(counts, counts if held_out is None else np.stack(held_out), int(counts[0].sum()))
 
 
 def sampled(world, *sizes, seed=0):

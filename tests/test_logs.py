@@ -391,7 +391,7 @@ REFUSED = [
     ({"seeds": "12"}, "seeds: expected"),
     ({"seeds": []}, "seeds: expected at least one seed"),
     ({"seeds": range(0)}, "seeds: expected at least one seed"),
-    ({"seeds": [3, -1]}, "seeds: expected at least one seed, none negative, got [3, -1]"),
+    ({"seeds": [3, -1]}, "seeds: expected a whole number, at least 0, got -1"),
     ({"seeds": [0.5]}, "seeds: expected"),
     ({"seeds": [1, 2.5]}, "seeds: expected"),
     ({"seeds": ["a"]}, "seeds: expected"),

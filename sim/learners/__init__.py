@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array
 
 from sim import checks
-from sim.errors import choose
+from sim.errors import BadInput, choose
 from sim.learners.baselines import Edited, Reference
 from sim.learners.contract import EditLog, Fit, Learner, PolicyLearner, Status
 from sim.learners.cost import Cost
@@ -100,10 +100,14 @@ def fit(learner: str | Learner, logs: Logs, world: World, policies: PolicyClass 
         world: the world the logs come from.
         policies: the class to search; default: log-linear in the world's policy features.
     """
-    learner = make(learner) if isinstance(learner, str) else learner
+    chosen = make(learner) if isinstance(learner, str) else learner
     policies = log_linear(world) if policies is None else policies
+    # Whole numbers become fractions here, so that lam = 1 shares the compiled code of lam = 0.3.
+    chosen = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), chosen)
+    if getattr(chosen, "held_out", 0) and not logs.held_out.any():
+        raise BadInput(f"{chosen.name}: chooses a setting on held-out edits; draw logs with held_out=200")
     counts, held_out = jnp.asarray(logs.counts, float), jnp.asarray(logs.held_out, float)
-    fits, suboptimality, cost = fit_batch(learner, EditLog(counts, held_out), world, policies)
+    fits, suboptimality, cost = fit_batch(chosen, EditLog(counts, held_out), world, policies)
     return Fits(
         np.asarray(fits.log_policy),
         np.asarray(fits.parameters),

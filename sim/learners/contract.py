@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from sim.linear_solve import solve_positive
-from sim.newton import Minimum
+from sim.newton import TOLERANCE, Minimum
 from sim.policies import Derivatives, LogLinear, LogPolicy, Objective, PolicyClass
 from sim.world import World
 
@@ -161,13 +161,16 @@ class PolicyLearner(Learner):
         solution = policies.minimise(objective, self.ridge / log.n)
         pulls = self.pulls(usable)
         minimum = solution.minimum
-        status = _status(minimum.converged, minimum.value, jnp.sum(usable) < log.n)
         notes = {"start_spread": solution.spread}
-        found = answer(log, world, solution.parameters, solution.log_policy, status, minimum.iterations, notes)
+        fitted = EditLog(usable, log.held_out)
+        found = answer(
+            fitted, world, solution.parameters, solution.log_policy, _status(minimum), minimum.iterations, notes
+        )
+        found = found._replace(status=jnp.where(fitted.n < log.n, Status.outside_class, found.status))
         if pulls is None or not isinstance(policies, LogLinear):
             return found
         open_ = _existence(policies, pulls, minimum, self.ridge / log.n)
-        return found._replace(pulls=pulls, certificate=jnp.where(log.edits > 0, open_, -jnp.inf))
+        return found._replace(pulls=pulls, certificate=jnp.where(fitted.edits > 0, open_, -jnp.inf))
 
 
 def answer(
@@ -191,21 +194,26 @@ def answer(
     )
 
 
-def _status(converged: Array, value: Array, left_out: Array) -> Array:
-    status = jnp.where(converged, Status.ok, Status.iteration_limit)
-    status = jnp.where(jnp.isfinite(value), status, Status.not_finite)
-    return jnp.where(left_out, Status.outside_class, status)
+def _status(minimum: Minimum) -> Array:
+    finite = jnp.isfinite(minimum.value) & jnp.all(jnp.isfinite(minimum.hessian))
+    return jnp.where(minimum.converged, Status.ok, jnp.where(finite, Status.iteration_limit, Status.not_finite))
 
 
 def _existence(policies: LogLinear, pulls: Array, minimum: Minimum, ridge: Array) -> Array:
-    # The loss without its ridge has gradient -ridge theta and Hessian H - ridge at the fit.  Its third derivative
-    # along v is at most max |<v, psi>| times the second (psi runs over the pairs that the log compares), and then
-    # |gradient|_{H^-1} max |psi|_{H^-1} < 1 proves a finite minimiser: the growth of the function along any ray,
-    # at least (exp(-S) + S - 1) / S^2 |v|_H^2 with S = max |<v, psi>|, overtakes the slope.
-    bare = minimum.hessian - ridge * (1 - 1e-3) * jnp.eye(len(minimum.point))
-    inverse, _ = solve_positive(bare, jnp.eye(len(minimum.point)))
+    # The loss without its ridge has gradient -ridge theta and Hessian H - ridge at the fit, up to what the search
+    # left.  Its third derivative along v is at most max |<v, psi>| times the second (psi runs over the pairs that
+    # the log compares), and then |gradient|_{H^-1} max |psi|_{H^-1} < 1 proves a finite minimiser: the growth of
+    # the function along any ray, at least (exp(-S) + S - 1) / S^2 |v|_H^2 with S = max |<v, psi>|, overtakes the
+    # slope.  The shift makes H invertible where it is flat, and is too small to pass for curvature.
+    curvature = jnp.max(jnp.diagonal(minimum.hessian), initial=0.0) - ridge
+    shift = jnp.minimum(1e-3 * ridge, 1e-9 * curvature)
+    inverse, _ = solve_positive(
+        minimum.hessian + (shift - ridge) * jnp.eye(len(minimum.point)), jnp.eye(len(minimum.point))
+    )
     slope = -ridge * minimum.point
     seen = pulls | jnp.swapaxes(pulls, 1, 2)
     widest = jnp.max(jnp.where(seen, policies.features.pair_quadratic(inverse), 0.0), initial=0.0)
-    certificate = jnp.sqrt(jnp.maximum(slope @ inverse @ slope, 0.0) * jnp.maximum(widest, 0.0))
-    return jnp.where(jnp.isnan(certificate), jnp.inf, certificate)
+    steepness = jnp.sqrt(jnp.maximum(slope @ inverse @ slope, 0.0)) + 10 * TOLERANCE**0.5
+    certificate = steepness * jnp.sqrt(jnp.maximum(widest, 0.0))
+    # Without a ridge nothing stops a fit that has no minimum, so its gradient proves nothing.
+    return jnp.where(jnp.isnan(certificate) | (ridge <= 0), jnp.inf, certificate)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from sim import checks
 from sim.errors import choose
 from sim.learners.contract import EditLog, Fit, Learner, PolicyLearner
 from sim.learners.defaults import LINKS, RIDGE
@@ -35,6 +36,8 @@ class Early(PolicyLearner):
 
     def __post_init__(self) -> None:
         choose("link", self.link, LINKS)
+        if isinstance(self.lam, float | int):
+            checks.in_range("early.lam", self.lam, 0, float("inf"))
 
     @classmethod
     def from_settings(cls, **settings: Any) -> Learner:
@@ -63,14 +66,15 @@ class Early(PolicyLearner):
     def total(self, log_policy: Array, counts: Array, world: World) -> Array:
         """The sum of the two totals."""
         of = (log_policy, counts, world)
-        return self._preference.total(*of) + self.lam * self._supervision.total(*of)
+        supervision = self._supervision.total(*of)
+        return self._preference.total(*of) + jnp.where(self.lam > 0, self.lam * supervision, 0.0)
 
     def derivatives(self, log_policy: Array, counts: Array, world: World) -> Derivatives:
         """The sum of the two derivatives."""
         preference = self._preference.derivatives(log_policy, counts, world)
         supervision = self._supervision.derivatives(log_policy, counts, world)
         return Derivatives(
-            preference.value + self.lam * supervision.value,
+            preference.value + jnp.where(self.lam > 0, self.lam * supervision.value, 0.0),
             preference.gradient + self.lam * supervision.gradient,
             preference.curvature,
         )
@@ -110,10 +114,11 @@ class EarlyHeldOut(PolicyLearner):
     def fit(self, log: EditLog, world: World, policies: PolicyClass) -> Fit:
         """Fit every lam of the grid; keep the fit with the smallest held-out preference loss."""
         score = Preference(self.link, self.ridge)
+        seen = jnp.where(policies.possible[:, None, :], log.held_out, 0.0)
 
         def try_one(lam: Array) -> tuple[Array, Fit]:
             fit = Early(lam, self.link, self.ridge).fit(log, world, policies)
-            return score.total(fit.log_policy, log.held_out, world), fit
+            return score.total(fit.log_policy, seen, world), fit
 
         scores, fits = jax.vmap(try_one)(jnp.asarray(GRID))
         best = jnp.argmin(jnp.where(jnp.isnan(scores), jnp.inf, scores))
