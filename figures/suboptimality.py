@@ -101,7 +101,7 @@ def _caption(numbers: pd.DataFrame, panels: list[Any]) -> str:
     return (
         f"{where}ean suboptimality over {numbers['logs'].max()} logs, against the size of the log; bands are 95% "
         f"bootstrap intervals for the mean; {numbers['not_ok'].sum()} of {numbers['logs'].sum()} fits were not ok and "
-        "are included.  Grey: the reference policy, and the edited policy that supervision tends to."
+        "are included."
     )
 
 

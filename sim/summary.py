@@ -81,6 +81,11 @@ class Contest:
     gap_error: float
     not_ok: int
 
+    @property
+    def clear(self) -> bool:
+        """Whether the winner's lead exceeds two standard errors."""
+        return self.runner_up is None or self.gap > 2 * self.gap_error
+
 
 def contests(table: pd.DataFrame) -> list[Contest]:
     """One contest per cell and n, by mean SubOpt over the same seeds; baselines that need no log do not compete."""
@@ -157,8 +162,7 @@ def _block(point: str, found: list[Contest]) -> list[str]:
 
 
 def _marked(contest: Contest, name: str) -> str:
-    clear = contest.gap > 2 * contest.gap_error or contest.runner_up is None
-    mark = ("*" if clear else "~") if name == contest.winner else " "
+    mark = ("*" if contest.clear else "~") if name == contest.winner else " "
     return _short(contest.means[name]) + mark if name in contest.means else ""
 
 
