@@ -16,7 +16,9 @@ _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:60rem;padding:1rem;color:#222;background:#fff}
 h1{line-height:1.2}table{border-collapse:collapse;font-size:.85rem}.wide{overflow-x:auto}
 th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid #ddd;white-space:nowrap}
-td.best{font-weight:700;background:#e3f1e3}td.tied{background:#f3f3e0}figure{margin:1.5rem 0}img{max-width:100%;height:auto}
+td.best{font-weight:700;background:#e3f1e3}
+td.tied{font-weight:700;background:#f3f3e0}
+figure{margin:1.5rem 0}img{max-width:100%;height:auto}
 figcaption{font-size:.9rem;color:#444}pre{overflow-x:auto;background:#f6f6f6;padding:.7rem;font-size:.8rem}
 @media print{figure,tr{break-inside:avoid}}
 """
@@ -32,8 +34,8 @@ def write(folder: Path, regime: Regime, table: pd.DataFrame, drawn: list[dict[st
 <p>{_text(regime.claim)}</p>
 <h2>Who wins</h2>
 <p>Mean suboptimality (exact, of each fitted policy) over {table["seed"].nunique()} logs; the best learner of a row
-is bold on green, or on yellow if its lead is within two standard errors; baselines that need no log do not compete. The lead is over the next learner on the same logs, with its
-paired standard error.</p>
+is bold on green, or bold on yellow if its lead is within two standard errors; baselines that need no log do not
+compete. The lead is over the next learner on the same logs, with its paired standard error.</p>
 <div class="wide">{_contest_table(contests(table))}</div>
 <h2>Figures</h2>{figures}
 <h2>Fits</h2>
