@@ -133,7 +133,7 @@ def _dry_run(regime: Any) -> None:
     found = cells(regime)
     print(f"# {len(found)} cells x {regime.seeds} seeds x {len(learner_grid(regime))} learners with their settings")
     cost = estimate(regime)
-    print(f"# about {cost.minutes:.1f} minutes and {cost.memory_mb:.0f} MB, measured on the first cells here")
+    print(f"# about {cost.minutes:.1f} minutes, {cost.memory_mb:.0f} MB at the peak; measured on some of its tasks")
 
 
 def main() -> None:

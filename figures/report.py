@@ -62,13 +62,17 @@ def _contest_table(found: list[Contest]) -> str:
 
 
 def _row(contest: Contest, grid: list[str], names: list[str]) -> str:
-    cells = [f"<td>{_text(str(contest.cell[a]))}</td>" for a in grid] + [f"<td>{contest.n}</td>"]
+    cells = [f"<td>{_text(_cell(contest.cell[a]))}</td>" for a in grid] + [f"<td>{contest.n}</td>"]
     for name in names:
         mark = f' class="{"best" if contest.clear else "tied"}"' if name == contest.winner else ""
         value = f"{contest.means[name]:.3g}" if name in contest.means else ""
         cells.append(f"<td{mark}>{value}</td>")
     lead = f"{contest.gap:.2g} ± {contest.gap_error:.1g}" if contest.runner_up else ""
     return f"<tr>{''.join(cells)}<td>{lead}</td><td>{contest.not_ok}</td></tr>"
+
+
+def _cell(value: Any) -> str:
+    return "" if pd.isna(value) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _figure(folder: Path, figure: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """SubOpt against the size of the log, a figure per point of the grid: the main result."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from figures import style
-from sim.summary import axes, mean_and_interval, with_labels
+from sim.summary import axes, mean_and_interval, where, with_labels
 
 SIDE_BY_SIDE = 6
 """Up to this many grid points are also drawn in one figure."""
@@ -35,7 +36,8 @@ def draw(numbers: pd.DataFrame, ax: Axes, title: str) -> Axes:
     """One panel: mean SubOpt against n, log-log, with the 95% interval for the mean over logs."""
     ends = []
     for label in _ordered(numbers):
-        shown = numbers[(numbers["label"] == label) & (numbers["mean"] > FLOOR)].sort_values("n")
+        drawable = (numbers["mean"] > FLOOR) & np.isfinite(numbers["mean"])
+        shown = numbers[(numbers["label"] == label) & drawable].sort_values("n")
         if shown.empty:
             continue
         kind = style.look(label)
@@ -63,9 +65,8 @@ def save_all(table: pd.DataFrame, folder: Path) -> list[dict[str, Any]]:
     panels = [(point, _at(numbers, point)) for point in points]
     limits = _limits(numbers)
     written = [_save(folder, "suboptimality", panels, limits)] if 1 < len(panels) <= SIDE_BY_SIDE else []
-    for point, panel in panels:
-        name = "-".join(["suboptimality", *(f"{a}-{v}" for a, v in point.items())]).replace("/", "_")
-        written.append(_save(folder, name, [(point, panel)], limits))
+    for number, (point, panel) in enumerate(panels):
+        written.append(_save(folder, _name(point, number), [(point, panel)], limits))
     return written
 
 
@@ -79,7 +80,7 @@ def _save(
         ax.axis("off")
     for ax, (point, panel) in zip(places.ravel(), panels, strict=False):
         ax.set(xscale="log", yscale="log", ylim=limits)
-        draw(panel, ax, _where(point) or "SubOpt against n")
+        draw(panel, ax, where(point) or "SubOpt against n")
     figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
     figure.savefig(folder / f"{name}.png")
     plt.close(figure)
@@ -92,24 +93,31 @@ def _at(numbers: pd.DataFrame, point: dict[str, Any]) -> pd.DataFrame:
     return numbers
 
 
-def _where(point: dict[str, Any]) -> str:
-    return ", ".join(f"{axis} = {value}" for axis, value in point.items())
+def _name(point: dict[str, Any], number: int) -> str:
+    """A file name that says the grid point, or numbers it where that would be too long."""
+    words = re.sub(r"[^\w.]+", "-", where(point)).strip("-")
+    return "suboptimality" + (f"-{words}" if 0 < len(words) <= 80 else f"-{number:03d}" if words else "")
 
 
 def _caption(numbers: pd.DataFrame, panels: list[Any]) -> str:
-    where = f"{_where(panels[0][0])}: m" if len(panels) == 1 and panels[0][0] else "M"
+    opening = f"{where(panels[0][0])}: m" if len(panels) == 1 and panels[0][0] else "M"
     return (
-        f"{where}ean suboptimality over {numbers['logs'].max()} logs, against the size of the log; bands are 95% "
+        f"{opening}ean suboptimality over {numbers['logs'].max()} logs, against the size of the log; bands are 95% "
         f"bootstrap intervals for the mean; {numbers['not_ok'].sum()} of {numbers['logs'].sum()} fits were not ok and "
-        "are included."
+        f"are included.{_left_out(numbers)}"
     )
 
 
+def _left_out(numbers: pd.DataFrame) -> str:
+    endless = sorted(set(numbers.loc[~np.isfinite(numbers["mean"]), "label"]))
+    return f"  Infinite, so not drawn: {', '.join(endless)}." if endless else ""
+
+
 def _limits(numbers: pd.DataFrame) -> tuple[float, float]:
-    shown = numbers.loc[numbers["mean"] > FLOOR, "mean"]
+    shown = numbers.loc[(numbers["mean"] > FLOOR) & np.isfinite(numbers["mean"]), "mean"]
     if shown.empty:
         return FLOOR, 1.0
-    return float(shown.min()) / 2, float(shown[np.isfinite(shown)].max()) * 2
+    return float(shown.min()) / 2, float(shown.max()) * 2
 
 
 def _ordered(numbers: pd.DataFrame) -> list[str]:

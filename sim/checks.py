@@ -6,18 +6,20 @@ import numpy as np
 
 from sim.errors import BadInput
 
-SUM_TOLERANCE, ROUNDING = 1e-8, 1e-14
+SUM_TOLERANCE, SINGLE_TOLERANCE, ROUNDING = 1e-8, 1e-3, 1e-14
 
 
 def array(name: str, value: Any, ndim: int) -> np.ndarray:
     """A finite float64 array with `ndim` axes, none of them empty."""
     try:
         result = np.asarray(value)
-        if result.dtype.kind not in "buif":
-            raise TypeError
-        result = result.astype(np.float64)
-    except (TypeError, ValueError):
-        raise BadInput(f"{name}: expected numbers, an array of real ones, got {type(value).__name__}") from None
+    except ValueError:
+        raise BadInput(
+            f"{name}: expected numbers, an array of real ones, got a ragged {type(value).__name__}"
+        ) from None
+    if result.dtype.kind not in "buif":
+        raise BadInput(f"{name}: expected numbers, an array of real ones, got {result.dtype}")
+    result = result.astype(np.float64)
     if result.ndim != ndim:
         raise BadInput(f"{name}: expected {ndim} axes, got shape {result.shape}")
     if not np.all(np.isfinite(result)):
@@ -39,7 +41,8 @@ def probabilities(
         raise BadInput(f"{name}: expected probabilities, got {result.min():.6g} at {where}")
     sums = result.sum(axis=-1)
     worst = np.unravel_index(np.abs(sums - 1).argmax(), sums.shape)
-    if abs(sums[worst] - 1) > SUM_TOLERANCE:
+    single = np.asarray(value).dtype in (np.float32, np.float16)
+    if abs(sums[worst] - 1) > (SINGLE_TOLERANCE if single else SUM_TOLERANCE):
         row = "" if ndim == 1 else f" in row {tuple(int(i) for i in worst)}"
         raise BadInput(f"{name}: expected entries that sum to 1, got {sums[worst]:.9g}{row}; normalise it")
     # Rows that sum to one up to rounding stay as they are, so that a world that is stored reads back the same.

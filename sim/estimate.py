@@ -23,7 +23,7 @@ def estimate(regime: Regime) -> Estimate:
     """
     shapes: dict[str, list[sweep.Task]] = {}
     for task in sweep.plan(regime, set()):
-        sizes = {k: v for k, v in task.cell.world.items() if isinstance(v, int)}
+        sizes = {k: v for k, v in task.cell.world.items() if isinstance(v, int) and not k.endswith("seed")}
         shapes.setdefault(f"{task.cell.family} {sizes} {task.cell.policy}", []).append(task)
     seconds = 0.0
     for tasks in shapes.values():

@@ -18,14 +18,15 @@ from scipy.special import expit
 
 from sim import kernels, self_consistent, worldfile
 from sim.errors import BadInput, choose
-from sim.users import Edits, User, build_kernel, edit_rate
+from sim.users import EDITORS, Edits, User, build_kernel, edit_rate
 from sim.world import World, plant
 
 Count = Annotated[int, Field(ge=1, le=4096)]
-Attributes = Annotated[int, Field(ge=0, le=12)]
+Attributes = Annotated[int, Field(ge=0, le=10)]
 Probability = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+# Beyond these sizes the exponentials and their ratios leave the range of 64-bit floats.
+Positive = Annotated[float, Field(gt=0, le=1e100)]
+NonNegative = Annotated[float, Field(ge=0, le=1e100)]
 Seed = Annotated[int, Field(ge=0)]
 Calibration = Literal["fixed-cost", "fixed-distance"]
 
@@ -123,7 +124,7 @@ def lowrank_cost(
 
 def self_consistent_family(
     *,
-    attributes: Annotated[int, Field(ge=1, le=12)] = 4,
+    attributes: Annotated[int, Field(ge=1, le=10)] = 4,
     contexts: Count = 3,
     strength: Probability = 0.5,
     cost_scale: Positive = 1.0,
@@ -267,9 +268,7 @@ def register_family(name: str, build: Family) -> None:
 
 
 def parameters(family: str) -> dict[str, inspect.Parameter]:
-    """The keyword parameters of a family, without `user`; none for a world file."""
-    if is_world_file(family):
-        return {}
+    """The keyword parameters of a family, without `user`."""
     choose("world family", family, FAMILIES)
     found = inspect.signature(FAMILIES[family]).parameters
     return {name: parameter for name, parameter in found.items() if name != "user"}
@@ -286,6 +285,10 @@ def resolve(family: str, given: dict[str, Any]) -> dict[str, Any]:
     Raises:
         BadInput: unknown family or parameter (the nearest name is suggested), value of the wrong type or range.
     """
+    if is_world_file(family):
+        if given:
+            raise BadInput(f"a world file has no parameters: remove '{next(iter(given))}'")
+        return {}
     known = parameters(family)
     for name in given:
         choose(f"parameter of world family '{family}'", name, known)
@@ -320,9 +323,14 @@ def world(family: str, *, user: User | dict[str, Any] | None = None, **given: An
         return worldfile.read(Path(family))
     values = resolve(family, given)
     try:
-        return FAMILIES[family](**values, user=user)
+        with np.errstate(all="ignore"):
+            # What overflows is refused below and by the checks of the arrays, in words.
+            built = FAMILIES[family](**values, user=user)
     except MemoryError as error:
         raise BadInput(f"world '{family}' does not fit in memory ({error}); lower its sizes") from None
+    if not isinstance(built, World):
+        raise BadInput(f"world family '{family}': expected a World from it, got {type(built).__name__}")
+    return built
 
 
 def extras(family: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -349,6 +357,9 @@ def make_user(user: User | dict[str, Any] | None) -> User:
         return user
     for name in user or {}:
         choose("key of [user]", name, User.model_fields)
+    for key in ("editor", "second_editor"):
+        if user and key in user and user[key] != "default":
+            choose("editor", user[key], EDITORS)
     try:
         return User.model_validate(user or {})
     except ValidationError as error:

@@ -39,7 +39,7 @@ def load(sources: dict[str, str]) -> None:
         sys.modules[module.__name__] = module
         try:
             exec(compile(source, name, "exec"), module.__dict__)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise BadInput(f"plugin {name}: {type(error).__name__}: {error}".replace("\n", " ")) from error
         _loaded.add(key)
 

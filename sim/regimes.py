@@ -21,6 +21,8 @@ from sim.families import grid
 
 DEFAULT = "tradeoffs"
 DELTA = 0.05
+LARGEST_LOG = 10**15
+"""Counts up to here are exact in 64-bit floats."""
 _TABLES = ("world", "user", "policy")
 
 
@@ -29,7 +31,7 @@ class Regime(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    name: str
+    name: str = Field(pattern=r"^[\w. -]+$")
     title: str = ""
     claim: str = ""
     run_time: str = Field("", description="shown by `medley regimes`")
@@ -77,6 +79,11 @@ def load(source: str = DEFAULT, overrides: list[str] | None = None, extra_plugin
     name, raw, folder = _read(source)
     for override in overrides or []:
         raw = _override(raw, override)
+    touched = {parse_override(override)[0].split(".")[0] for override in overrides or []}
+    if "learners" in touched:
+        # The file's settings of learners that the command line left out go with them.
+        unused = set(learners.LEARNERS) - touched - set(_listed(raw["learners"]))
+        raw = {key: value for key, value in raw.items() if key not in unused}
     return resolve(name, raw, folder, extra_plugins or [])
 
 
@@ -93,6 +100,9 @@ def resolve(name: str, raw: dict[str, Any], folder: Path, extra_plugins: list[Pa
         if key in raw and not isinstance(raw[key], list):
             raw[key] = [raw[key]]
     raw["world"] = [_resolved_world(table, folder) for table in raw.get("world", [{}])]
+    _check_axis("world", raw["world"])
+    if raw.get("user") and all(families.is_world_file(str(table["family"])) for table in raw["world"]):
+        raise BadInput("[user]: a world file holds its own edit kernel; remove the table")
     raw["user"] = _resolved_table("user", raw.get("user", {}), families.make_user, _user_defaults())
     raw["policy"] = _resolved_table("policy", raw.get("policy", {}), _check_policy, _policy_defaults(raw))
     raw["settings"] = _resolved_settings(raw.get("learners", []), given, raw.get("delta", DELTA))
@@ -150,6 +160,10 @@ def world_overrides(overrides: list[str]) -> tuple[dict[str, Any], dict[str, Any
         key, value = parse_override(override)
         if isinstance(value, list | dict):
             raise BadInput(f"--set {key}: expected one value here, got {value!r}; lists are axes of medley run")
+        if key.removeprefix("world.") in ("family", "user"):
+            raise BadInput(
+                f"--set {key}: the family is the argument, and the user's keys are set as in user.editor=lazy"
+            )
         table, key = (user, key[5:]) if key.startswith("user.") else (parameters, key.removeprefix("world."))
         table[key] = value
     return parameters, user
@@ -190,11 +204,17 @@ def _resolved_world(table: Any, folder: Path) -> dict[str, Any]:
     given = {key: value for key, value in table.items() if key != "family"}
     axes = {key: value if isinstance(value, list) else [value] for key, value in given.items()}
     for key, values in axes.items():
-        if not values:
-            raise BadInput(f"world.{key}: expected at least one value, got an empty list")
+        _check_axis(f"world.{key}", values)
     defaults = families.resolve(family, {key: values[0] for key, values in axes.items()})
     checked = {key: [families.resolve(family, {key: v})[key] for v in values] for key, values in axes.items()}
     return {"family": family} | defaults | {k: v if isinstance(given[k], list) else v[0] for k, v in checked.items()}
+
+
+def _check_axis(name: str, values: list[Any]) -> None:
+    if not values:
+        raise BadInput(f"{name}: expected at least one value, got an empty list")
+    if any(value in values[:i] for i, value in enumerate(values)):
+        raise BadInput(f"{name}: expected no value twice, got {values}")
 
 
 def _resolved_file(path: str, table: dict[str, Any]) -> dict[str, Any]:
@@ -213,8 +233,7 @@ def _resolved_table(name: str, table: Any, check: Any, defaults: dict[str, Any])
         raise BadInput(f"{name}: expected a table [{name}], got {table!r}")
     resolved = defaults | table
     for key, value in resolved.items():
-        if value == []:
-            raise BadInput(f"{name}.{key}: expected at least one value, got an empty list")
+        _check_axis(f"{name}.{key}", _listed(value))
     for point in grid(resolved):
         check(point)
     return resolved
@@ -235,6 +254,8 @@ def _check_policy(table: dict[str, Any]) -> None:
     for key in table:
         choose("key of [policy]", key, ("class", "size", "seed"))
     choose("policy class", table["class"], policies.CLASSES)
+    if "size" in table and table["class"] == "log-linear":
+        raise BadInput("policy.size: only classes 'mixture' and 'list' have a size; remove it or choose one of them")
     for key, least in (("size", 2), ("seed", 0)):
         value = table.get(key, least)
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
@@ -252,8 +273,8 @@ def _validated(raw: dict[str, Any]) -> Regime:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise BadInput(f"{where}: {first['msg']}, got {first['input']!r}") from None
-    if min(regime.n) < 1:
-        raise BadInput(f"n: expected sizes of at least 1, got {min(regime.n)}")
+    if min(regime.n) < 1 or max(regime.n) > LARGEST_LOG:
+        raise BadInput(f"n: expected sizes of at least 1 and at most {LARGEST_LOG:.0e}, got {regime.n}")
     for key in ("n", "learners"):
         values = getattr(regime, key)
         if len(set(values)) < len(values):
@@ -328,6 +349,10 @@ def _shrunk(prefix: str, old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 def _digests(regime: Regime) -> dict[str, str]:
     return {name: plugins.digest(source)[:8] for name, source in regime.plugins.items()}
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _strings(raw: dict[str, Any], key: str) -> list[str]:

@@ -51,6 +51,7 @@ def run(
         TasksFailed: tasks failed; what succeeded is stored, and `resume` tries the rest again.
     """
     regime = regime if isinstance(regime, Regime) else regimes.load(regime, overrides)
+    sweep.check(regime)
     with executor(dask) as pool:
         if out is None:
             return _in_memory(regime, pool, progress)

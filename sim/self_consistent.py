@@ -5,6 +5,10 @@ from itertools import pairwise
 import numpy as np
 from scipy.optimize import root_scalar
 
+from sim.errors import BadInput
+
+LARGEST_RATIO = 1e6
+
 
 def roots(theta_ref: np.ndarray, a: float) -> np.ndarray:
     """All solutions of theta = theta_ref + a tanh(theta / 2), with a = kappa / beta.
@@ -20,7 +24,12 @@ def roots(theta_ref: np.ndarray, a: float) -> np.ndarray:
 
     Returns:
         Shape (*theta_ref.shape, 3), ascending; (root, nan, nan) where there is one.
+
+    Raises:
+        BadInput: `a` not above zero, or so large that tanh has no digits left.
     """
+    if not 0 < a < LARGEST_RATIO:
+        raise BadInput(f"self-consistent: expected cost_scale / temperature in (0, {LARGEST_RATIO:g}), got {a:g}")
     theta_ref = np.asarray(theta_ref, dtype=float)
     found = [_roots_of(t, a) for t in theta_ref.ravel()]
     padded = [[*r, np.nan, np.nan][:3] for r in found]

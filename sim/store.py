@@ -83,10 +83,18 @@ def merged(tables: list[pa.Table]) -> pd.DataFrame:
         return pd.DataFrame(columns=[*SETTINGS, "n", "seed", *MEASURED])
     bare = [table.replace_schema_metadata(None) for table in tables]
     rows = pa.concat_tables(bare, promote_options="permissive").to_pandas()
-    notes = {name for table in tables for name in table.column_names[table.column_names.index(MEASURED[0]) :]}
-    others = sorted(set(rows.columns) - notes - {*SETTINGS, "n", "seed"})
-    keys = [*SETTINGS, *others, "n", "seed"]
-    rows = rows[[*keys, *MEASURED, *sorted(notes - set(MEASURED))]].drop_duplicates(subset=keys)
+
+    def between(first: str, last: str) -> set[str]:
+        places = [(t.column_names, t.column_names.index(first), t.column_names.index(last)) for t in tables]
+        return {name for names, start, stop in places for name in names[start + 1 : stop]}
+
+    settings = sorted(between(SETTINGS[-1], "family"))
+    world = sorted(between("family", "n"))
+    notes = sorted(set(rows.columns) - {*SETTINGS, *settings, "family", *world, "n", "seed", *MEASURED})
+    keys = [*SETTINGS, *settings, "family", *world, "n", "seed"]
+    rows = rows[[*keys, *MEASURED, *notes]].drop_duplicates()
+    if rows.duplicated(subset=keys).any():
+        raise RuntimeError("two rows with the same key and other numbers: the chunks come from different programs")
     return rows.sort_values(keys, kind="stable", na_position="first", ignore_index=True)
 
 

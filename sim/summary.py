@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from sim.learners import LEARNERS
-from sim.store import MEASURED, SETTINGS
+from sim.store import MEASURED
 
 LEVEL = 0.95
 RESAMPLES = 1000
@@ -19,38 +19,53 @@ def key_columns(table: pd.DataFrame) -> list[str]:
     return columns[: columns.index(MEASURED[0])]
 
 
+def setting_columns(table: pd.DataFrame) -> list[str]:
+    """The columns of the learner's settings: those between `learner` and `family`."""
+    columns = list(table.columns)
+    return columns[1 : columns.index("family")]
+
+
 def axes(table: pd.DataFrame) -> list[str]:
-    """The columns beside the learner's settings, n and seed in which the table varies: the axes of its grid."""
-    settings = {*SETTINGS, "cost_class", "n", "seed"}
-    return [c for c in key_columns(table) if c not in settings and table[c].nunique(dropna=False) > 1]
+    """The world, user and policy columns in which the table varies within a family, and the family if there are
+    several: the axes of its grid.
+    """
+    fixed = {"learner", *setting_columns(table), "n", "seed", "family"}
+    columns = [c for c in key_columns(table) if c not in fixed]
+    groups = [group for _, group in table.groupby("family")]
+    found = [c for c in columns if any(group[c].nunique(dropna=False) > 1 for group in groups)]
+    return (["family"] if len(groups) > 1 else []) + found
 
 
-def label(row: Any) -> str:
-    """A learner with the settings that tell it from its siblings: "pref (paper link)", "early (lam held-out)"."""
-    name, notes = row["learner"], []
-    if row.get("link") == "paper":
-        notes.append("paper link")
-    if name == "early":
-        lam = row["lam"]
-        notes.append("lam held-out" if pd.isna(lam) else f"lam {lam:g}")
-    if name == "cost":
-        if row.get("cost_class") == "list":
-            notes.append("list")
-        notes.append({0.0: "plug-in", 1.0: "pessimistic"}.get(row["radius"], f"radius {row['radius']:g}"))
-    return name + (f" ({', '.join(notes)})" if notes else "")
+def where(point: dict[str, Any]) -> str:
+    """A grid point in words, "strength = 0.5, harmful = 0.1"; axes that its family does not have are left out."""
+    shown = {axis: value for axis, value in point.items() if not pd.isna(value)}
+    return ", ".join(f"{a} = {v:g}" if isinstance(v, float) else f"{a} = {v}" for a, v in shown.items())
 
 
 def with_labels(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with a column `label`: the learner's label, with further settings where they vary."""
-    settings = [c for c in [*SETTINGS[1:], "cost_class"] if c in table.columns]
+    """The table with a column `label`: the learner with the settings that tell it from its siblings."""
+    settings = setting_columns(table)
     kinds = table[["learner", *settings]].drop_duplicates()
-    labels = kinds.apply(label, axis=1)
-    for column in ("link", "ridge"):
-        # Named only where it is needed: the same label would otherwise stand for two learners.
-        clash = labels.duplicated(keep=False)
-        extra = kinds[column].map(lambda value, column=column: f" {column}={value}")
-        labels = labels.where(~clash, labels + extra)
+    siblings = kinds.groupby("learner", sort=False)
+    varying = {str(name): [c for c in settings if group[c].nunique(dropna=False) > 1] for name, group in siblings}
+    labels = [_label(row, varying[row["learner"]]) for row in kinds.to_dict("records")]
     return table.merge(kinds.assign(label=labels), on=["learner", *settings], how="left")
+
+
+def _label(row: dict[str, Any], varying: list[str]) -> str:
+    """A learner's label, as in "pref (paper link)", "early (lam held-out)", "cost (plug-in)"."""
+    held_out = not pd.isna(row.get("held_out"))
+    named = {
+        "link": "paper link" if row["link"] == "paper" else "",
+        "lam": "lam held-out" if held_out else "" if pd.isna(row["lam"]) else f"lam {row['lam']:g}",
+        "radius": {0.0: "plug-in", 1.0: "pessimistic"}.get(row["radius"], f"radius {row['radius']:g}"),
+    }
+    if pd.isna(row["radius"]):
+        named["radius"] = ""
+    others = [f"{c} {row[c]}" for c in varying if c not in {*named, "held_out"} and not pd.isna(row[c])]
+    others += [f"of {row['held_out']:g}"] if held_out and not row["held_out"] == 200 else []
+    notes = [note for note in [*named.values(), *others] if note]
+    return row["learner"] + (f" ({', '.join(notes)})" if notes else "")
 
 
 def mean_and_interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, float, float]:
@@ -84,7 +99,7 @@ class Contest:
     @property
     def clear(self) -> bool:
         """Whether the winner's lead exceeds two standard errors."""
-        return self.runner_up is None or self.gap > 2 * self.gap_error
+        return np.isfinite(self.means[self.winner]) and (self.runner_up is None or self.gap > 2 * self.gap_error)
 
 
 def contests(table: pd.DataFrame) -> list[Contest]:
@@ -106,7 +121,8 @@ def _contest(cell: dict[str, Any], n: Any, rows: pd.DataFrame) -> Contest:
     }
     means = {label: float(values.mean()) for label, values in by_seed.items()}
     baselines = {str(k) for k, name in zip(kinds["label"], kinds["learner"], strict=True) if _is_baseline(name)}
-    ranked = sorted([label for label in means if label not in baselines] or means, key=lambda label: means[label])
+    competing = [label for label in means if label not in baselines] or list(means)
+    ranked = sorted(competing, key=lambda label: (not np.isfinite(means[label]), means[label]))
     second = ranked[1] if len(ranked) > 1 else None
     gap, error = paired_gap(by_seed[ranked[0]], by_seed[second]) if second else (0.0, 0.0)
     return Contest(cell, int(n), means, ranked[0], second, gap, error, int((rows["status"] != "ok").sum()))
@@ -114,6 +130,8 @@ def _contest(cell: dict[str, Any], n: Any, rows: pd.DataFrame) -> Contest:
 
 def paired_gap(best: np.ndarray, other: np.ndarray) -> tuple[float, float]:
     """Mean of other - best over the same logs, and its standard error (nan for one log)."""
+    if not np.all(np.isfinite(best)):
+        return float("nan"), float("nan")
     apart = other - best
     return float(apart.mean()), float(apart.std(ddof=1) / np.sqrt(len(apart))) if len(apart) > 1 else float("nan")
 
@@ -136,7 +154,7 @@ def text_table(table: pd.DataFrame) -> str:
     found = contests(table)
     points: dict[str, list[Contest]] = {}
     for contest in found:
-        points.setdefault(", ".join(f"{a} = {v}" for a, v in contest.cell.items()), []).append(contest)
+        points.setdefault(where(contest.cell), []).append(contest)
     bad = table["status"].value_counts().drop("ok", errors="ignore")
     counted = ", ".join(f"{count} {status}" for status, count in bad.items()) or "none"
     return "\n".join(
@@ -146,8 +164,16 @@ def text_table(table: pd.DataFrame) -> str:
             *(line for point, column in points.items() for line in _block(point, column)),
             "",
             f"{len(table)} fits, not ok: {counted}.  They are included in the means.",
+            *_held_out_note(table),
         ]
     )
+
+
+def _held_out_note(table: pd.DataFrame) -> list[str]:
+    if "held_out" not in table.columns:
+        return []
+    sizes = ", ".join(f"{size:g}" for size in sorted(table["held_out"].dropna().unique()))
+    return [f"Learners marked held-out chose their setting on {sizes} edits beside the n of the log."]
 
 
 def _block(point: str, found: list[Contest]) -> list[str]:

@@ -15,9 +15,11 @@ import numpy as np
 import pandas as pd
 
 from sim import families, learners, logs, plugins, policies, regimes
+from sim.errors import BadInput
 from sim.learners import Status
 from sim.policies import PolicyClass
 from sim.regimes import Cell, Regime
+from sim.store import MEASURED
 from sim.world import World
 
 LANES = 100
@@ -46,17 +48,41 @@ class Outcome:
 def run_task(task: Task) -> pd.DataFrame:
     """The rows of one task: one per learner and seed."""
     plugins.load(task.plugins)
-    world, policy_class = build(json.dumps([task.cell.family, task.cell.world, task.cell.user, task.cell.policy]))
+    world, policy_class = build(_description(task.cell))
     made = [learners.make(name, **settings) for name, settings in task.learners]
-    held_out = max((getattr(learner, "held_out", 0) for learner in made), default=0)
-    drawn = logs.sample(world, task.cell.n, list(task.seeds), task.root_seed, held_out)
     lanes = np.array(task.seeds) % LANES
-    padded = _in_lanes(drawn, lanes)
+    drawn: dict[int, logs.Logs] = {}
     tables = []
     for (name, _), learner in zip(task.learners, made, strict=True):
-        fits = learners.fit(learner, padded, world, policy_class)
+        # Each learner's held-out log has that learner's size, whoever else runs beside it.
+        size = getattr(learner, "held_out", 0)
+        if size not in drawn:
+            drawn[size] = _in_lanes(logs.sample(world, task.cell.n, list(task.seeds), task.root_seed, size), lanes)
+        fits = learners.fit(learner, drawn[size], world, policy_class)
         tables.append(_rows(name, learner.settings(), fits, lanes, task))
-    return pd.concat(tables, ignore_index=True)
+    return _keys_first(tables)
+
+
+def check(regime: Regime) -> None:
+    """Build every world and policy class of a regime once, so that what is wrong with one is said before it runs."""
+    for description in dict.fromkeys(_description(cell) for cell in regimes.cells(regime)):
+        build(description)
+
+
+def _description(cell: Cell) -> str:
+    return json.dumps([cell.family, cell.world, cell.user, cell.policy])
+
+
+def _keys_first(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """The tables below each other, every column that identifies a row left of what was measured."""
+    rows = pd.concat(tables, ignore_index=True)
+    keys = {name for table in tables for name in table.columns[: list(table.columns).index(MEASURED[0])]}
+    place = {name: i for i, name in enumerate(rows.columns)}
+    world = place["family"]
+    late = [name for name in rows.columns if name in keys and place[name] > place[MEASURED[0]]]
+    left = [name for name in rows.columns if name in keys and name not in late]
+    ordered = left[:world] + late + left[world:]
+    return rows[ordered + [name for name in rows.columns if name not in keys]]
 
 
 @functools.lru_cache(maxsize=8)
@@ -87,6 +113,9 @@ def _rows(name: str, settings: dict[str, Any], fits: learners.Fits, lanes: np.nd
     }
     measured |= {note: values[lanes] for note, values in fits.notes.items()}
     given = {key: value for key, value in settings.items() if value is not None}
+    clash = sorted(given.keys() & constants.keys())
+    if clash:
+        raise BadInput(f"'{clash[0]}' is a setting of learner '{name}' and a parameter of the world: rename one")
     fixed = {"learner": name, "link": None, "lam": np.nan, "ridge": np.nan, "radius": np.nan} | given | constants
     return pd.DataFrame(fixed | {"n": cell.n, "seed": list(task.seeds)} | measured)
 

@@ -24,7 +24,7 @@ class User(BaseModel):
 
     editor: str = Field("default", description="kernel; default: redraw for attributes, lazy for other families")
     subset_size: int = Field(2, ge=0, description="attributes that editor 'subset' re-draws")
-    power: int = Field(1, ge=0, description="the kernel is applied this many times")
+    power: int = Field(1, ge=0, le=1000, description="the kernel is applied this many times")
     compose: Literal["none", "mixture", "palindrome"] = Field("none", description="combination with second_editor")
     second_editor: str = Field("lazy", description="the kernel to combine with")
     second_weight: Dial = Field(0.5, description="weight of second_editor in a mixture")

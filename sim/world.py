@@ -27,13 +27,15 @@ class World:
     """One world: the arrays, and the exact functionals of a policy in it.
 
     Build it with `plant` (from an optimal policy) or `from_reference` (from a reference policy); both check
-    their input.  `reference` is pi_ref, `optimal` is pi*_beta of Eq. 1, `expected_cost` is c(x, y), `distance`
+    their input.  `reference` is pi_ref, `optimal` is pi*_beta of Eq. 1 and
+    `log_optimal` its logarithm (finite where pi* underflows), `expected_cost` is c(x, y), `distance`
     is Delta, `temperature` is beta, `cost_weights` are the least-squares w* of c on the cost features, of least norm.
     """
 
     context_probs: Float[Array, " X"]
     reference: Policy
     optimal: Policy
+    log_optimal: Policy
     expected_cost: Float[Array, "X A"]
     editor: DenseEditor
     distance: Float[Array, "A A"]
@@ -67,20 +69,24 @@ class World:
 
     def suboptimality(self, policy: Policy) -> Scalar:
         """SubOpt(pi) = J_beta(pi) - J_beta(pi*) = beta E KL(pi || pi*) (Eq. 2); never negative, +inf off support."""
-        return self.temperature * self.kl(policy, self.optimal)
+        return self.temperature * self._kl(policy, self.log_optimal)
 
     def kl(self, policy: Policy, other: Policy) -> Scalar:
-        """E over x of KL(policy || other), as sum other * (r log r - r + 1) with r = policy / other.
+        """E over x of KL(policy || other); +inf where `policy` leaves the support of `other`."""
+        return self._kl(policy, jnp.log(other))
 
-        The summands are non-negative, so rounding cannot make the result negative or lose a small one.
-        """
+    def _kl(self, policy: Policy, log_other: Policy) -> Scalar:
+        # As sum other * (r log r - r + 1) with r = policy / other: the summands are non-negative, so rounding cannot
+        # make the result negative or lose a small one.
+        other = jnp.exp(log_other)
+        supported = log_other > -jnp.inf
         excess = jnp.where(other > 0, (policy - other) / jnp.where(other > 0, other, 1.0), 0.0)
         entropy = (1 + excess) * jnp.log1p(jnp.where(excess > -1, excess, 0.0))
         terms = jnp.maximum(other * (entropy - excess), 0.0)
-        # Beyond any ratio that matters to rounding, a form that does not overflow.
-        logs = jnp.log(jnp.where(policy > 0, policy, 1.0)) - jnp.log(jnp.where(other > 0, other, 1.0))
-        terms = jnp.where(logs > 10.0, policy * logs - policy + other, terms)
-        terms = jnp.where((other > 0) | (policy <= 0), terms, jnp.inf)
+        # Far above one, where nothing cancels, a form in logarithms that neither overflows nor needs `other` > 0.
+        logs = jnp.log(jnp.where(policy > 0, policy, 1.0)) - jnp.where(supported, log_other, 0.0)
+        terms = jnp.where((policy > 0) & (logs > 10.0), policy * logs - policy + other, terms)
+        terms = jnp.where(supported | (policy <= 0), terms, jnp.inf)
         return jnp.sum(jnp.where(self.context_probs > 0, self.context_probs * jnp.sum(terms, 1), 0.0))
 
     def tv(self, policy: Policy, other: Policy) -> Scalar:
@@ -104,13 +110,9 @@ class World:
         return self.editor.joint(self.context_probs[:, None] * self.reference)
 
 
-def optimum_of(reference: Policy, expected_cost: Float[Array, "X A"], temperature: Scalar | float) -> Policy:
-    """The minimiser of Eq. 1, pi*_beta(y|x) proportional to pi_ref(y|x) exp(-c(x, y) / beta)."""
-    return _normalised(jnp.log(reference) - expected_cost / temperature)
-
-
-def _normalised(logits: Float[Array, "X A"]) -> Policy:
-    return jax.nn.softmax(logits, axis=1)
+def log_optimum_of(reference: Policy, expected_cost: Float[Array, "X A"], temperature: Scalar | float) -> Policy:
+    """The logarithm of the minimiser of Eq. 1, pi*_beta(y|x) proportional to pi_ref(y|x) exp(-c(x, y) / beta)."""
+    return jax.nn.log_softmax(jnp.log(reference) - expected_cost / temperature, axis=1)
 
 
 def plant(
@@ -145,15 +147,16 @@ def plant(
     tempering = checks.in_range("tempering", tempering, 0, 1)
     cost = editor.pull_pairs(delta)
     mu = jnp.asarray(optimal)
-    reference = _normalised(jnp.log(mu) + cost * ((1 - tempering) / temperature + tempering))
+    reference = jax.nn.softmax(jnp.log(mu) + cost * ((1 - tempering) / temperature + tempering), axis=1)
     if bool(jnp.any((reference == 0) & (mu > 0))):
         raise BadInput(
             f"temperature: {temperature:g} is so low against costs of up to {float(cost.max()):g} that the planted"
             " reference policy underflows to zero; raise the temperature or scale the distance down"
         )
-    if tempering > 0:
-        mu = optimum_of(reference, cost, temperature)
-    return _world(context_probs, reference, mu, cost, editor, delta, temperature, policy_features, cost_features)
+    log_optimal = jnp.log(mu) if tempering == 0 else log_optimum_of(reference, cost, temperature)
+    return _world(
+        context_probs, reference, log_optimal, cost, editor, delta, temperature, policy_features, cost_features
+    )
 
 
 def from_reference(
@@ -170,11 +173,13 @@ def from_reference(
     reference = checks.probabilities("reference", reference, 2, contexts=len(context_probs))
     editor, delta, temperature = _editing(kernel, distance, temperature, reference.shape)
     cost = editor.pull_pairs(delta)
-    optimal = optimum_of(jnp.asarray(reference), cost, temperature)
+    log_optimal = log_optimum_of(jnp.asarray(reference), cost, temperature)
+    if bool(jnp.any(jnp.isnan(log_optimal))):
+        raise BadInput(f"temperature: {temperature:g} is so low against the costs that c / temperature overflows")
     return _world(
         context_probs,
         jnp.asarray(reference),
-        optimal,
+        log_optimal,
         cost,
         editor,
         delta,
@@ -200,7 +205,7 @@ def _editing(
 def _world(
     context_probs: np.ndarray,
     reference: Policy,
-    optimal: Policy,
+    log_optimal: Policy,
     cost: Array,
     editor: DenseEditor,
     distance: Array,
@@ -217,4 +222,16 @@ def _world(
         rows = np.asarray(psi.table).reshape(-1, psi.dimension)
         weights = jnp.asarray(np.linalg.lstsq(rows, np.asarray(cost).ravel(), rcond=None)[0])
     rho = jnp.asarray(context_probs)
-    return World(rho, reference, optimal, cost, editor, distance, jnp.asarray(temperature), phi, psi, weights)
+    return World(
+        rho,
+        reference,
+        jnp.exp(log_optimal),
+        log_optimal,
+        cost,
+        editor,
+        distance,
+        jnp.asarray(temperature),
+        phi,
+        psi,
+        weights,
+    )

@@ -39,6 +39,8 @@ def _load(path: Path) -> dict[str, np.ndarray]:
     if not path.exists():
         raise BadInput(f"{path}: no such world file")
     try:
+        if not zipfile.is_zipfile(path):
+            raise ValueError("it is no zip archive, or its end is missing")
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except (

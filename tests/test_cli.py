@@ -75,10 +75,9 @@ def test_self_consistent_world_reports_all_roots() -> None:
 
 
 def test_regimes_lists_what_ships() -> None:
-    lines = medley("regimes").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == sorted(
-        ["tradeoffs", "link", "cost-wins", "broken-balance", "weak-user-subsets", "mixture"]
-    )
+    names = [line.split()[0] for line in medley("regimes").stdout.splitlines()]
+    expected = {"tradeoffs", "link", "cost-wins", "broken-balance", "weak-user-subsets", "mixture"}
+    assert names == sorted(expected | {"tempered-balance", "misspecified"})
 
 
 def test_run_writes_the_folder_prints_the_table_and_can_be_typed_twice(tmp_path: Path) -> None:
@@ -118,6 +117,14 @@ def test_dry_run_writes_nothing(tmp_path: Path) -> None:
         (("run", "--nonsense"), "--nonsense"),
         (("run", "--out", "taken"), "not empty"),
         (("rum",), "rum"),
+        (("run", "--set", "user.editor=redrw"), "did you mean 'redraw'"),
+        (("run", "--set", "user.editor=subset", "--set", "user.subset_size=9"), "subset_size"),
+        (("run", "--set", "world.family=tabular", "--set", "user.editor=redraw"), "needs an attribute world"),
+        (("run", "--set", "world.preference_scale=800.0"), "positive probability"),
+        (("run", "--set", "early.held_out=10.5"), "early.held_out: expected a whole number"),
+        (("run", "--set", "n=[9223372036854775808]"), "at most 1e+15"),
+        (("world", "attributes", "--set", "family=tabular"), "the family is the argument"),
+        (("world", "self-consistent", "--set", "cost_scale=1e99"), "cost_scale / temperature"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(tmp_path: Path, arguments: tuple[str, ...], fragment: str) -> None:

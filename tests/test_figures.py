@@ -72,7 +72,7 @@ def test_intervals_of_degenerate_numbers_are_points(values: list[float]) -> None
 
 def test_text_table_shows_every_learner_and_winner(table: pd.DataFrame) -> None:
     text = text_table(table)
-    assert "strength = 0.3" in text and "strength = 1.0" in text
+    assert "strength = 0.3" in text and "strength = 1" in text
     assert sum(line.count("*") + line.count("~") for line in text.splitlines()[2:]) == 4
     assert max(len(line) for line in text.splitlines()) <= 100
 
@@ -80,7 +80,7 @@ def test_text_table_shows_every_learner_and_winner(table: pd.DataFrame) -> None:
 def test_drawing_twice_gives_the_same_bytes(table: pd.DataFrame, tmp_path: Path) -> None:
     for name in ("a", "b"):
         drawn = suboptimality.save_all(table, tmp_path / name)
-    assert [d["name"] for d in drawn] == ["suboptimality", "suboptimality-strength-0.3", "suboptimality-strength-1.0"]
+    assert [d["name"] for d in drawn] == ["suboptimality", "suboptimality-strength-0.3", "suboptimality-strength-1"]
     files = sorted(p.name for p in (tmp_path / "a").iterdir())
     assert len(files) == 7
     for name in files:

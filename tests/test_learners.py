@@ -323,7 +323,7 @@ LIST_SIZE = 7
 LISTS = {
     "plug-in": {"radius": 0.0},
     "radius": {"radius": 1.0},
-    "tenth": {"radius": 0.1, "delta": 0.5},
+    "tenth": {"radius": 0.1**0.5, "delta": 0.5},
 }
 
 
@@ -332,14 +332,14 @@ def test_version_space_is_the_slow_one(name, world, tables):
     found = fit(Cost(**LISTS[name], cost_class="list", size=LIST_SIZE), logs_of(*tables), world)
     costs, distance, reference = np.asarray(cost_list(world, LIST_SIZE)), world.distance, np.asarray(world.reference)
     log = np.log(LIST_SIZE / LISTS[name].get("delta", 0.05))
-    squared = LISTS[name]["radius"] * 2 * float(distance.max()) ** 2 * log
+    squared = LISTS[name]["radius"] ** 2 * 2 * float(distance.max()) ** 2 * log
     for s in (0, 3):
         best, members = slow.version_space(costs, np.asarray(distance), slow.records_of(tables[s]), squared)
         f_bar = costs[members].max(axis=0)
         policy = [slow.softmax(np.log(reference[x]) - f_bar[x] / float(world.temperature)) for x in range(SHAPE[0])]
         bonus = float(world.expect(world.optimal, jnp.asarray(f_bar - costs[best])))
         assert found.parameters[s] == [best]
-        np.testing.assert_allclose(found.notes["confidence_radius"][s], squared, rtol=1e-12)
+        np.testing.assert_allclose(found.notes["confidence_radius"][s] ** 2, squared, rtol=1e-12)
         np.testing.assert_allclose(found.notes["bonus"][s], bonus, rtol=1e-9, atol=1e-14)
         np.testing.assert_allclose(np.exp(found.log_policy[s]), policy, rtol=1e-9)
         assert LISTS[name]["radius"] < 0.5 or 1 < len(members)
@@ -347,7 +347,7 @@ def test_version_space_is_the_slow_one(name, world, tables):
 
 def test_a_declared_bound_scales_the_version_space(world, tables):
     wide = fit(Cost(1.0, c_max=10.0, cost_class="list", size=LIST_SIZE), logs_of(*tables), world)
-    np.testing.assert_allclose(wide.notes["confidence_radius"], 200 * np.log(LIST_SIZE / 0.05), rtol=1e-12)
+    np.testing.assert_allclose(wide.notes["confidence_radius"] ** 2, 200 * np.log(LIST_SIZE / 0.05), rtol=1e-12)
 
 
 def test_the_list_of_costs_holds_the_truth_first_and_distinct_others(world):

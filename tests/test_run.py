@@ -206,6 +206,54 @@ def test_a_changed_world_file_is_another_regime(tmp_path: Path) -> None:
         sim.run(str(tmp_path / "mine.toml"), tmp_path / "out", resume=True)
 
 
+def test_every_setting_of_a_learner_is_part_of_its_key(small: str, tmp_path: Path) -> None:
+    """Settings beyond the contract's columns, in a table where another learner has none of them."""
+    file = tmp_path / "small.toml"
+    file.write_text(SMALL + "[cost]\ncost_class = ['linear', 'list']\nc_max = [1, 8]\n")
+    overrides = ["learners=['sup', 'cost', 'early']", "n=[40]", "world.strength=1.0", "seeds=2", "early.lam='held-out'"]
+    table = sim.run(str(file), overrides=[*overrides, "early.held_out=[20, 200]"])
+    assert table["learner"].value_counts().to_dict() == {"sup": 2, "cost": 8, "early": 4}
+    keys = list(table.columns[: list(table.columns).index("suboptimality")])
+    assert {"cost_class", "c_max", "held_out"} <= set(keys) and not table.duplicated(keys).any()
+    alone = sim.run(str(file), overrides=[*overrides, "learners=['early']", "early.held_out=20"])
+    beside = table[(table.learner == "early") & (table.held_out == 20)]
+    assert alone["suboptimality"].tolist() == beside["suboptimality"].tolist()
+
+
+def test_worlds_of_several_families_share_a_table(tmp_path: Path) -> None:
+    from figures import suboptimality
+
+    (tmp_path / "mine.toml").write_text(
+        'n = [30]\nseeds = 2\nlearners = ["sup"]\n[[world]]\nfamily = "tabular"\nresponses = 3\n'
+        "[[world]]\nattributes = 2\nstrength = [0.5, 1.0]\n"
+    )
+    table = sim.run(str(tmp_path / "mine.toml"))
+    assert len(table) == 6
+    drawn = suboptimality.save_all(table, tmp_path / "figures")
+    assert [d["name"] for d in drawn][1:] == [
+        "suboptimality-family-attributes-strength-0.5",
+        "suboptimality-family-attributes-strength-1",
+        "suboptimality-family-tabular-strength-0.5",
+    ]
+
+
+def test_infinite_suboptimality_is_a_row_and_not_drawn(tmp_path: Path) -> None:
+    from figures import suboptimality
+    from sim import worldfile
+
+    optimal, kernel = np.array([[0.6, 0.4, 0.0]]), np.full((1, 3, 3), 1 / 3)
+    world = sim.plant(np.ones(1), optimal, kernel, 1 - np.eye(3), 0.5, np.eye(3)[None, :, 1:])
+    worldfile.write(world, tmp_path / "w.npz")
+    (tmp_path / "mine.toml").write_text(
+        'n = [30]\nseeds = 2\nlearners = ["edited", "sup"]\n[world]\nfamily = "w.npz"\n'
+    )
+    table = sim.run(str(tmp_path / "mine.toml"))
+    assert np.isinf(table.loc[table.learner == "edited", "suboptimality"]).all()
+    assert set(table.loc[table.learner == "sup", "status"]) == {"outside_class"}
+    drawn = suboptimality.save_all(table, tmp_path / "figures")
+    assert "Infinite, so not drawn: edited" in drawn[0]["caption"]
+
+
 def test_every_lane_has_its_seed(small: str) -> None:
     regime = regimes.load(small, [f"seeds={sweep.LANES + 3}", "n=[40]", "world.strength=1.0"])
     blocks = [task.seeds for task in sweep.plan(regime, set())]

@@ -53,6 +53,8 @@ class Fits(NamedTuple):
 
 def register(name: str, learner: type[Learner]) -> None:
     """Make a learner class available as `learners = ["name"]`; its dataclass fields are the keys of table `[name]`."""
+    if not (isinstance(learner, type) and issubclass(learner, Learner) and dataclasses.is_dataclass(learner)):
+        raise BadInput(f"learner '{name}': expected a dataclass derived from sim.learners.Learner, got {learner!r}")
     LEARNERS[name] = learner
 
 
@@ -72,7 +74,7 @@ def make(name: str, **settings: Any) -> Learner:
     known = {f.name: f for f in dataclasses.fields(LEARNERS[name])} | EXTRA.get(name, {})  # type: ignore[arg-type]
     for key, value in settings.items():
         choose(f"setting of [{name}]", key, known)
-        _check_setting(name, key, value, static=known[key].metadata.get("static", False))
+        _check_setting(name, key, value, known[key].default, static=known[key].metadata.get("static", False))
     return LEARNERS[name].from_settings(**settings)
 
 
@@ -83,10 +85,13 @@ RANGES = {"delta": (1e-300, 1 - 1e-16), "c_max": (1e-300, np.inf)}
 """Ranges of the numeric settings; those not named here are at least 0."""
 
 
-def _check_setting(name: str, key: str, value: Any, static: bool) -> None:
+def _check_setting(name: str, key: str, value: Any, default: Any, static: bool) -> None:
     where = f"{name}.{key}"
-    if static and isinstance(value, int) and not isinstance(value, bool):
-        checks.in_range(where, value, 1, np.inf)
+    if static and isinstance(default, int):
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise BadInput(f"{where}: expected a whole number, at least 1, got {value!r}")
+    elif static and not isinstance(value, type(default)):
+        raise BadInput(f"{where}: expected {type(default).__name__}, got {value!r}")
     elif not static and not (name == "early" and key == "lam" and value == "held-out"):
         checks.in_range(where, value, *RANGES.get(key, (0.0, np.inf)))
 
@@ -138,7 +143,8 @@ def _decided(fits: Fit, policies: PolicyClass) -> np.ndarray:
         return status
     table, support = np.asarray(policies.features.table), np.asarray(policies.support)
     all_pulls, supported = np.asarray(fits.pulls), support[:, :, None] & support[:, None, :]
-    for s in np.flatnonzero(~(np.asarray(fits.certificate) < PROVEN)):
+    undecided = ~(np.asarray(fits.certificate) < PROVEN) & np.isin(status, (Status.ok, Status.iteration_limit))
+    for s in np.flatnonzero(undecided):
         pulls = all_pulls[s] & supported
         if shows_separation(table, pulls, np.asarray(fits.parameters[s])) or is_separated(table, pulls):
             status[s] = Status.separated

@@ -1,7 +1,7 @@
 """What to compare with: policies that need no log."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -19,10 +19,6 @@ class Reference(Learner):
     name: ClassVar[str] = "reference"
     baseline: ClassVar[bool] = True
 
-    def settings(self) -> dict[str, Any]:
-        """None."""
-        return {}
-
     def fit(self, log: EditLog, world: World, policies: PolicyClass) -> Fit:
         """pi_ref."""
         return _known(world.reference)
@@ -35,10 +31,6 @@ class Edited(Learner):
 
     name: ClassVar[str] = "edited"
     baseline: ClassVar[bool] = True
-
-    def settings(self) -> dict[str, Any]:
-        """None."""
-        return {}
 
     def fit(self, log: EditLog, world: World, policies: PolicyClass) -> Fit:
         """q∘pi_ref."""

@@ -6,6 +6,7 @@ anything anew), choices are static.  It is written for one log; `sim.learners.fi
 """
 
 import abc
+import dataclasses
 from enum import IntEnum
 from typing import Any, ClassVar, NamedTuple
 
@@ -82,9 +83,9 @@ class Learner(abc.ABC):
         """The learner of one point of its settings table."""
         return cls(**settings)
 
-    @abc.abstractmethod
     def settings(self) -> dict[str, Any]:
-        """The settings that tell this learner's rows apart, by column name (link, lam, ridge, radius, ...)."""
+        """The settings that tell this learner's rows apart, by column name: the fields of its dataclass."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
 
     @abc.abstractmethod
     def fit(self, log: EditLog, world: World, policies: PolicyClass) -> Fit:

@@ -1,7 +1,7 @@
 """Cost learning (RL): fit the edit cost, then optimise the policy against it, with pessimism if asked."""
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +31,7 @@ class CostModel(NamedTuple):
 class Cost(Learner):
     """Least squares for the cost on (x_i, y_i, c_i) (Eq. 5), then pi proportional to pi_ref exp(-f_bar / beta) (Eq. 6).
 
-    f_bar is the largest cost in a confidence set whose size is `radius` times that of docs/theory.md 4.4: 0 is the
+    f_bar is the largest cost in a confidence set of `radius` times the radius of docs/theory.md 4.4: 0 is the
     plug-in estimate, 1 the set that contains c with probability 1 - delta.
 
     Linear class f_w = <w, psi>: an ellipsoid, f_bar = f_hat + radius alpha |psi|_{Lambda^-1}, with Lambda = ridge I +
@@ -63,11 +63,10 @@ class Cost(Learner):
         choose("cost class", self.cost_class, COST_CLASSES)
         if isinstance(self.radius, float | int) and isinstance(self.ridge, float | int):
             if self.radius > 0 and self.ridge <= 0 and self.cost_class == "linear":
-                raise BadInput(f"cost.ridge: a confidence radius needs a ridge above 0, got {self.ridge}")
-
-    def settings(self) -> dict[str, Any]:
-        """The radius, the ridge and the cost class."""
-        return {"radius": self.radius, "ridge": self.ridge, "cost_class": self.cost_class}
+                raise BadInput(
+                    f"cost.ridge: {self.ridge:g} serves cost.radius 0 only, got radius {self.radius:g};"
+                    " raise the ridge or lower the radius"
+                )
 
     def loss(
         self,
@@ -123,10 +122,10 @@ class Cost(Learner):
         errors = jnp.sum(visits * costs**2 - 2 * paid * costs, axis=(1, 2))
         best = jnp.argmin(errors)
         apart = jnp.sum(visits * (costs - costs[best]) ** 2, axis=(1, 2))
-        allowed = self.radius * 2 * self._bound(world) ** 2 * jnp.log(self.size / self.delta)
+        allowed = self.radius**2 * 2 * self._bound(world) ** 2 * jnp.log(self.size / self.delta)
         members = (apart <= allowed)[:, None, None]
         pessimistic = jnp.max(jnp.where(members, costs, -jnp.inf), axis=0)
-        return CostModel(best[None].astype(costs.dtype), costs[best], pessimistic, allowed)
+        return CostModel(best[None].astype(costs.dtype), costs[best], pessimistic, jnp.sqrt(allowed))
 
 
 def cost_list(world: World, size: int) -> Float[Array, "size X A"]:

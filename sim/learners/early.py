@@ -16,7 +16,7 @@ from sim.learners.supervision import Supervision
 from sim.policies import Derivatives, PolicyClass
 from sim.world import World
 
-GRID = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)
+GRID = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 10.0)
 """The lambdas among which held-out edits choose."""
 
 
@@ -45,10 +45,6 @@ class Early(PolicyLearner):
         if settings.get("lam") == "held-out":
             return EarlyHeldOut(**{key: value for key, value in settings.items() if key != "lam"})
         return cls(**{key: value for key, value in settings.items() if key != "held_out"})
-
-    def settings(self) -> dict[str, Any]:
-        """lam, the link and the ridge."""
-        return {"lam": self.lam, "link": self.link, "ridge": self.ridge}
 
     @property
     def _preference(self) -> Preference:
@@ -91,11 +87,12 @@ class Early(PolicyLearner):
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class EarlyHeldOut(PolicyLearner):
+class EarlyHeldOut(Learner):
     """Early ensembling with lam chosen among `GRID` on held-out edits, as the paper chose its settings.
 
-    The choice minimises the held-out preference loss, which under balance is a proper score of the policy's
-    margins.  Its rows have an empty `lam` and the choice in `lam_chosen`.
+    The choice minimises the held-out preference loss of link "balance", which under balance is a proper score of the
+    policy's margins.  The `held_out` edits come on top of the n of the log.  Its rows have an empty `lam` and the
+    choice in `lam_chosen`.
     """
 
     link: str = field(default="balance", metadata={"static": True})
@@ -103,17 +100,12 @@ class EarlyHeldOut(PolicyLearner):
     held_out: int = field(default=200, metadata={"static": True})
     name: ClassVar[str] = "early"
 
-    def settings(self) -> dict[str, Any]:
-        """The link and the ridge; lam is chosen."""
-        return {"lam": None, "link": self.link, "ridge": self.ridge}
-
-    def triple_loss(self, log_policy: Array, world: World, context: Array, response: Array, edited: Array) -> Array:
-        """The loss by which lam is chosen: the preference loss."""
-        return Preference(self.link, self.ridge).triple_loss(log_policy, world, context, response, edited)
+    def __post_init__(self) -> None:
+        choose("link", self.link, LINKS)
 
     def fit(self, log: EditLog, world: World, policies: PolicyClass) -> Fit:
         """Fit every lam of the grid; keep the fit with the smallest held-out preference loss."""
-        score = Preference(self.link, self.ridge)
+        score = Preference()
         seen = jnp.where(policies.possible[:, None, :], log.held_out, 0.0)
 
         def try_one(lam: Array) -> tuple[Array, Fit]:

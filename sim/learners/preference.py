@@ -1,7 +1,7 @@
 """Preference (DPO): the edited response is preferred over the original."""
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -30,10 +30,6 @@ class Preference(PolicyLearner):
 
     def __post_init__(self) -> None:
         choose("link", self.link, LINKS)
-
-    def settings(self) -> dict[str, Any]:
-        """The link and the ridge."""
-        return {"link": self.link, "ridge": self.ridge}
 
     def triple_loss(self, log_policy: Array, world: World, context: Array, response: Array, edited: Array) -> Array:
         """-log sigma(a (r(e) - r(y))), 0 for an unedited response."""

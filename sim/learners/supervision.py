@@ -1,7 +1,7 @@
 """Supervision (SFT): the edited response is a demonstration."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -24,10 +24,6 @@ class Supervision(PolicyLearner):
     ridge: Array | float = RIDGE
     name: ClassVar[str] = "sup"
     convex: ClassVar[bool] = True
-
-    def settings(self) -> dict[str, Any]:
-        """The ridge."""
-        return {"ridge": self.ridge}
 
     def triple_loss(self, log_policy: Array, world: World, context: Array, response: Array, edited: Array) -> Array:
         """-log pi(e|x)."""
