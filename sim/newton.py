@@ -51,16 +51,6 @@ class _State(NamedTuple):
     iterations: Array
 
 
-def differentiated(value: Callable[[Array], Array]) -> Function:
-    """The expansion of a scalar function by automatic differentiation."""
-
-    def function(point: Array) -> Expansion:
-        v, gradient = jax.value_and_grad(value)(point)
-        return Expansion(v, gradient, jax.hessian(value)(point))
-
-    return function
-
-
 def ridged(function: Function, ridge: Float[Array, ""]) -> Function:
     """The function plus ridge |point|^2 / 2."""
 

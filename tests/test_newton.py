@@ -11,10 +11,15 @@ from scipy.optimize import minimize, root
 from scipy.special import expit
 
 import sim  # noqa: F401  (switches to 64-bit floats)
-from sim.newton import MAX_ITERATIONS, Expansion, differentiated, minimise, ridged
+from sim.newton import MAX_ITERATIONS, Expansion, minimise, ridged
 
 # A fit stops at a squared decrement of 1e-18, so at 1e-9 in the norm of the Hessian.
 STOP = 1e-9
+
+
+def differentiated(value):
+    """The expansion of a scalar function by automatic differentiation."""
+    return lambda point: Expansion(value(point), jax.grad(value)(point), jax.hessian(value)(point))
 
 
 def signed_points(dimension, seed, separable=False):
