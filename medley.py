@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
@@ -140,8 +142,10 @@ def main() -> None:
     """Run the command line; bad input is one line on stderr and exit status 2."""
     try:
         status = app(standalone_mode=False)
+        # The argument parser turns Ctrl-C into this status without a word.
+        status = _interrupted() if status == INTERRUPTED else status
     except (typer.Abort, KeyboardInterrupt):
-        status = _refuse("interrupted; medley run --resume --out DIR continues", 130)
+        status = _interrupted()
     except Exception as error:
         # Told apart by name and method: importing the classes would make --help slow.
         if hasattr(error, "format_message"):
@@ -153,6 +157,10 @@ def main() -> None:
         else:
             raise
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _interrupted() -> int:
+    return _refuse("interrupted; what is finished is stored, and medley run --resume --out DIR goes on", INTERRUPTED)
 
 
 def _usage(error: Any) -> int:

@@ -280,6 +280,21 @@ def test_kill_9_and_resume_give_the_same_table(small: str, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
+def test_interruption_says_how_to_go_on(small: str, tmp_path: Path) -> None:
+    many = ["--set", "n=[40, 60, 80, 100, 120, 140, 160, 200]", "--seeds", "400"]
+    command = [MEDLEY, "run", small, *many, "--out", str(tmp_path / "cut")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 300
+    while not list((tmp_path / "cut").glob("chunks/*.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "--resume" in said.splitlines()[-1] and "Traceback" not in said
+    assert not (tmp_path / "cut" / "table.parquet").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_a_dask_cluster_gives_the_same_table(small: str, whole: pd.DataFrame) -> None:
     from distributed import LocalCluster
