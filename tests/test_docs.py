@@ -1,11 +1,15 @@
 """What the documents print is run: code of CONTRIBUTING as plugins of a regime, links and commands of the README."""
 
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import sim
+from sim import worldfile
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/theory.md"]
@@ -33,6 +37,28 @@ def test_the_extensions_of_contributing_work_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize("block", code_blocks("README.md", "python"))
 def test_readme_code_runs(block: str) -> None:
     exec(compile(block, "README.md", "exec"), {})
+
+
+def readme_commands() -> list[str]:
+    blocks = re.findall(r"```\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    lines = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line.startswith("medley ")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", readme_commands())
+def test_readme_commands_run_at_their_smallest_setting(command: str, tmp_path: Path) -> None:
+    worldfile.write(sim.world("tabular"), tmp_path / "FILE.npz")
+    words = shlex.split(command)
+    small = ["--set", "n=[20]", "--seeds", "2"] if words[1] == "run" else []
+    medley = str(Path(sys.executable).parent / "medley")
+    done = subprocess.run([medley, *words[1:], *small], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_readme_has_commands() -> None:
+    assert len(readme_commands()) >= 6
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
