@@ -12,13 +12,14 @@ from sim.families import register_family, world  # noqa: E402
 from sim.learners import Fits, fit, make  # noqa: E402
 from sim.learners import register as register_learner  # noqa: E402
 from sim.logs import Logs, Records, sample, sample_records, to_counts, to_records  # noqa: E402
+from sim.pytrees import pytree  # noqa: E402
 from sim.run import run  # noqa: E402
 from sim.store import load  # noqa: E402
 from sim.users import User, register_editor  # noqa: E402
 from sim.world import World, from_reference, plant  # noqa: E402
 
 __all__ = [
-    "BadInput", "Fits", "Logs", "Records", "User", "World", "fit", "from_reference", "load", "make", "plant",
+    "BadInput", "Fits", "Logs", "Records", "User", "World", "fit", "from_reference", "load", "make", "plant", "pytree",
     "register_editor", "register_family", "register_learner", "run", "sample", "sample_records", "to_counts",
     "to_records", "world",
 ]  # fmt: skip

@@ -13,13 +13,14 @@ Kernels themselves are built in `sim/kernels.py`.
 
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from sim.pytrees import pytree
 
-@jax.tree_util.register_dataclass
+
+@pytree
 @dataclass(frozen=True)
 class DenseEditor:
     """An edit kernel held as one matrix per context: `kernel[x, y, e]` is q(e | x, y)."""

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from sim.pytrees import pytree
 
-@jax.tree_util.register_dataclass
+
+@pytree
 @dataclass(frozen=True)
 class DenseFeatures:
     """Features held as a table: `table[x, y]` is phi(x, y), a vector of length d."""

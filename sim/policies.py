@@ -17,6 +17,7 @@ from sim import newton
 from sim.errors import BadInput, choose
 from sim.features import DenseFeatures
 from sim.newton import Minimum
+from sim.pytrees import pytree
 from sim.world import World
 
 LogPolicy = Float[Array, "X A"]
@@ -57,7 +58,7 @@ class Solution(NamedTuple):
     spread: Float[Array, ""]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class LogLinear:
     """pi_theta(y|x) proportional to exp(<theta, phi(x, y)>) on the support of the reference policy.
@@ -67,6 +68,11 @@ class LogLinear:
 
     features: DenseFeatures
     support: Array
+
+    @property
+    def dimension(self) -> int:
+        """The number of parameters."""
+        return self.features.dimension
 
     @property
     def possible(self) -> Bool[Array, "X A"]:
@@ -99,7 +105,7 @@ class LogLinear:
         return function
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Mixture:
     """pi_w = sum_j w_j b_j, w in the simplex, of fixed basis policies `basis` (J, X, A).
@@ -109,6 +115,11 @@ class Mixture:
     """
 
     basis: Float[Array, "J X A"]
+
+    @property
+    def dimension(self) -> int:
+        """The number of parameters."""
+        return self.basis.shape[0]
 
     @property
     def possible(self) -> Bool[Array, "X A"]:
@@ -157,12 +168,17 @@ class Mixture:
         return jnp.concatenate([jnp.zeros((1, count)), 4.0 * jnp.eye(count)])
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class PolicyList:
     """A finite list of policies, as log-probabilities `log_policies` (M, X, A); the parameter is the index."""
 
     log_policies: Float[Array, "M X A"]
+
+    @property
+    def dimension(self) -> int:
+        """The number of parameters: one, the index."""
+        return 1
 
     @property
     def possible(self) -> Bool[Array, "X A"]:

@@ -16,12 +16,13 @@ from sim import checks
 from sim.editors import DenseEditor
 from sim.errors import BadInput
 from sim.features import DenseFeatures, indicator_features
+from sim.pytrees import pytree
 
 Policy = Float[Array, "X A"]
 Scalar = Float[Array, ""]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class World:
     """One world: the arrays, and the exact functionals of a policy in it.

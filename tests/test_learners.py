@@ -19,6 +19,7 @@ from sim.learners.early import GRID
 from sim.logs import Logs
 from sim.newton import MAX_ITERATIONS
 from sim.policies import log_linear
+from sim.pytrees import pytree
 
 # Contexts, responses, policy features, cost features: distinct primes.
 SHAPE = (3, 5, 7, 11)
@@ -631,7 +632,7 @@ def test_least_squares_without_a_ridge_says_when_it_is_undefined(world, tables):
     assert np.all(np.isfinite(found.suboptimality[[0, 2, 3]]))
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Endless(PolicyLearner):
     """A convex loss that falls for ever: Newton's step doubles each time."""

@@ -25,6 +25,7 @@ from sim.policies import (
     mixture,
     policy_list,
 )
+from sim.pytrees import pytree
 
 # Contexts, responses, policy features, cost features, basis policies, members of a list: distinct primes.
 SHAPE = (2, 7, 3, 11)
@@ -460,7 +461,7 @@ def test_build_by_name_and_default_size(world):
 # A learner of one's own
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class OwnPreference(PolicyLearner):
     """Eq. 4, written again; everything but the loss follows."""

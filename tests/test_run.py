@@ -150,8 +150,9 @@ import jax
 import sim
 from sim import kernels
 from sim.learners import Learner, Reference
+from sim.pytrees import pytree
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Flaky(Learner):
     name: ClassVar[str] = "flaky"

@@ -19,6 +19,7 @@ from sim.learners.separation import PROVEN, is_separated, shows_separation
 from sim.learners.supervision import Supervision
 from sim.logs import Logs
 from sim.policies import LogLinear, PolicyClass, log_linear
+from sim.pytrees import names_its_class
 from sim.world import World
 
 __all__ = [
@@ -55,6 +56,8 @@ def register(name: str, learner: type[Learner]) -> None:
     """Make a learner class available as `learners = ["name"]`; its dataclass fields are the keys of table `[name]`."""
     if not (isinstance(learner, type) and issubclass(learner, Learner) and dataclasses.is_dataclass(learner)):
         raise BadInput(f"learner '{name}': expected a dataclass derived from sim.learners.Learner, got {learner!r}")
+    if not names_its_class(learner):
+        raise BadInput(f"learner '{name}': decorate {learner.__name__} with sim.pytree, above @dataclass")
     LEARNERS[name] = learner
 
 

@@ -8,10 +8,11 @@ import jax.numpy as jnp
 
 from sim.learners.contract import EditLog, Fit, Learner, Status
 from sim.policies import PolicyClass
+from sim.pytrees import pytree
 from sim.world import World
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Reference(Learner):
     """The reference policy itself: nothing is learned."""
@@ -24,7 +25,7 @@ class Reference(Learner):
         return _known(world.reference)
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Edited(Learner):
     """The edited policy q∘pi_ref, exactly: the floor that supervision reaches with infinitely many edits."""

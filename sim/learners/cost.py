@@ -12,6 +12,7 @@ from sim.learners.contract import EditLog, Fit, Learner, Status, answer
 from sim.learners.defaults import RIDGE
 from sim.linear_solve import solve_positive
 from sim.policies import Derivatives, LogLinear, Objective, PolicyClass
+from sim.pytrees import pytree
 from sim.world import World
 
 COST_CLASSES = ("linear", "list")
@@ -26,7 +27,7 @@ class CostModel(NamedTuple):
     confidence_radius: Float[Array, ""]
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Cost(Learner):
     """Least squares for the cost on (x_i, y_i, c_i) (Eq. 5), then pi proportional to pi_ref exp(-f_bar / beta) (Eq. 6).
@@ -67,6 +68,14 @@ class Cost(Learner):
                     f"cost.ridge: {self.ridge:g} serves cost.radius 0 only, got radius {self.radius:g};"
                     " raise the ridge or lower the radius"
                 )
+
+    def start(self, world: World, policies: PolicyClass) -> Array:
+        """Zero weights, one per cost feature."""
+        return jnp.zeros(world.cost_features.dimension)
+
+    def log_policy(self, parameters: Array, world: World, policies: PolicyClass) -> Array:
+        """The policy of the plug-in cost f_w, pi_ref exp(-f_w / beta), normalised (log-linear classes)."""
+        return _tilted(world.cost_features.pull(parameters), world)
 
     def loss(
         self,
@@ -148,8 +157,7 @@ def _optimise(
     """The policy of Eq. 6, whether the search converged, and its steps."""
     log_reference = jnp.log(world.reference)
     if isinstance(policies, LogLinear):
-        closed_form = jax.nn.log_softmax(log_reference - cost / world.temperature, axis=1)
-        return closed_form, jnp.ones((), bool), jnp.zeros((), int)
+        return _tilted(cost, world), jnp.ones((), bool), jnp.zeros((), int)
     weights = jnp.sum(context_weights, axis=1, keepdims=True)
 
     def derivatives(log_policy: Array) -> Derivatives:
@@ -163,3 +171,8 @@ def _optimise(
 
     solution = policies.minimise(Objective(lambda table: derivatives(table).value, derivatives, convex=True), ridge)
     return solution.log_policy, solution.minimum.converged, solution.minimum.iterations
+
+
+def _tilted(cost: Array, world: World) -> Array:
+    """log of pi_ref exp(-cost / beta), normalised per context."""
+    return jax.nn.log_softmax(jnp.log(world.reference) - cost / world.temperature, axis=1)

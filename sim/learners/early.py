@@ -14,13 +14,14 @@ from sim.learners.defaults import LINKS, RIDGE
 from sim.learners.preference import Preference
 from sim.learners.supervision import Supervision
 from sim.policies import Derivatives, PolicyClass
+from sim.pytrees import pytree
 from sim.world import World
 
 GRID = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 10.0)
 """The lambdas among which held-out edits choose."""
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Early(PolicyLearner):
     """Minimise the preference loss plus lam times the supervision loss (Eq. 7).
@@ -85,7 +86,7 @@ class Early(PolicyLearner):
         return fit._replace(notes=fit.notes | {"lam_chosen": jnp.asarray(self.lam, float)})
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class EarlyHeldOut(Learner):
     """Early ensembling with lam chosen among `GRID` on held-out edits, as the paper chose its settings.

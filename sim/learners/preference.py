@@ -11,10 +11,11 @@ from sim.errors import choose
 from sim.learners.contract import PolicyLearner
 from sim.learners.defaults import LINKS, RIDGE, link_scale
 from sim.policies import Derivatives
+from sim.pytrees import pytree
 from sim.world import World
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Preference(PolicyLearner):
     """Maximise the mean of log sigma(a (r(e) - r(y))), r = log(pi / pi_ref) (Eq. 4).

@@ -3,17 +3,17 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
 from sim.learners.contract import PolicyLearner
 from sim.learners.defaults import RIDGE
 from sim.policies import Derivatives
+from sim.pytrees import pytree
 from sim.world import World
 
 
-@jax.tree_util.register_dataclass
+@pytree
 @dataclass(frozen=True)
 class Supervision(PolicyLearner):
     """Maximise the mean of log pi(e_i | x_i) (Eq. 3).
