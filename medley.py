@@ -42,11 +42,12 @@ def run(
     ] = False,
 ) -> None:
     """Simulate a regime, compare the learners, draw the figures and write the report."""
+    from bounds import joined, readable
     from figures import report, suboptimality
     from sim import BadInput, regimes
     from sim.run import cache_compiled_code
     from sim.run import run as simulate
-    from sim.store import write_summary
+    from sim.store import write_summary, write_table
     from sim.summary import text_table
 
     if resume and out is None:
@@ -61,8 +62,9 @@ def run(
     folder = out or _fresh_folder(loaded.name)
     cache_compiled_code()
     with _progress(loaded.name) as progress:
-        table = simulate(loaded, folder, resume=resume, dask=dask, progress=progress)
-    summary = text_table(table)
+        table = joined(simulate(loaded, folder, resume=resume, dask=dask, progress=progress), loaded)
+    write_table(folder, table)
+    summary = f"{text_table(table)}\n\n{readable(table, loaded.delta)}"
     drawn = suboptimality.save_all(table, folder / "figures")
     report.write(folder, loaded, table, drawn)
     write_summary(folder, summary)
@@ -94,6 +96,34 @@ def world(
     parameters, user = regimes.world_overrides(set_ or [])
     built = families.world(family, user=user, **parameters)
     values = truths(built) | families.extras(family, parameters)
+    print(json.dumps(values, allow_nan=False) if json_ else readable(values))
+
+
+@app.command()
+def predict(
+    family: Annotated[str, typer.Argument(metavar="FAMILY|FILE.npz", help="A world family or a world file.")],
+    learner: Annotated[str, typer.Option(help="sup, pref, early, cost, edit-model, or a plug-in's.")],
+    lam: Annotated[float | None, typer.Option(help="Weight of supervision in early; default 1.")] = None,
+    link: Annotated[str | None, typer.Option(help="balance or paper, for pref and early; default balance.")] = None,
+    radius: Annotated[float | None, typer.Option(help="Confidence radius of cost: 0 plug-in, 1 pessimistic.")] = None,
+    form: Annotated[str | None, typer.Option(help="redraw or lazy, for edit-model; default redraw.")] = None,
+    set_: SetOption = None,
+    n: Annotated[int | None, typer.Option("--n", help="Logged triples: adds the prediction and the bounds.")] = None,
+    delta: Annotated[float, typer.Option(help="Bounds hold with probability 1 - delta.")] = 0.05,
+    json_: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    plugin: PluginOption = None,
+) -> None:
+    """Print the limit and the 1/n coefficient of a learner's SubOpt; with --n its prediction and bounds."""
+    from bounds.predictions import predictions, readable
+    from sim import families, learners, plugins, regimes
+    from sim.run import cache_compiled_code
+
+    plugins.load(plugins.read(plugin or []))
+    parameters, user = regimes.world_overrides(set_ or [])
+    given = {"lam": lam, "link": link, "radius": radius, "form": form}
+    made = learners.make(learner, **{key: value for key, value in given.items() if value is not None})
+    cache_compiled_code()
+    values = predictions(made, families.world(family, user=user, **parameters), n, delta)
     print(json.dumps(values, allow_nan=False) if json_ else readable(values))
 
 

@@ -51,6 +51,20 @@ class _State(NamedTuple):
     iterations: Array
 
 
+def expansion(function: Callable[[Array], Array]) -> Function:
+    """Value, gradient and Hessian of a function by automatic differentiation, in one pass."""
+
+    def slope(point: Array) -> tuple[Array, tuple[Array, Array]]:
+        value, gradient = jax.value_and_grad(function)(point)
+        return gradient, (value, gradient)
+
+    def expand(point: Array) -> Expansion:
+        hessian, (value, gradient) = jax.jacfwd(slope, has_aux=True)(point)
+        return Expansion(value, gradient, hessian)
+
+    return expand
+
+
 def ridged(function: Function, ridge: Float[Array, ""]) -> Function:
     """The function plus ridge |point|^2 / 2."""
 

@@ -112,7 +112,7 @@ def _in_folder(regime: Regime, folder: store.RunFolder, pool: Executor, progress
     if failures:
         raise TasksFailed(f"{len(failures)} tasks failed, the first with: {failures[0]['error']}; see failures.json")
     table = folder.rows()
-    folder.write_table(table)
+    store.write_table(folder.path, table)
     return table
 
 

@@ -64,11 +64,6 @@ class RunFolder:
                 tables.append(pq.read_table(file))
         return merged(tables)
 
-    def write_table(self, table: pd.DataFrame) -> None:
-        """Store the finished table."""
-        with atomic_file(self.path / "table.parquet") as file:
-            table.to_parquet(file, index=False)
-
     def write_json(self, name: str, value: Any) -> None:
         """Store a JSON file."""
         write_text(self.path / name, json.dumps(value, indent=2, sort_keys=True) + "\n")
@@ -134,6 +129,12 @@ def _stored_regime(path: Path, contents: set[str]) -> Regime | None:
     if strange:
         raise BadInput(f"--resume {path}: not the folder of a run (it holds '{strange[0]}' and no regime.toml)")
     return None
+
+
+def write_table(folder: Path, table: pd.DataFrame) -> None:
+    """Store the finished table."""
+    with atomic_file(folder / "table.parquet") as file:
+        table.to_parquet(file, index=False)
 
 
 def write_summary(folder: Path, text: str) -> None:

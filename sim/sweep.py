@@ -48,7 +48,7 @@ class Outcome:
 def run_task(task: Task) -> pd.DataFrame:
     """The rows of one task: one per learner and seed."""
     plugins.load(task.plugins)
-    world, policy_class = build(_description(task.cell))
+    world, policy_class = build(describe(task.cell))
     made = [learners.make(name, **settings) for name, settings in task.learners]
     lanes = np.array(task.seeds) % LANES
     drawn: dict[int, logs.Logs] = {}
@@ -65,11 +65,12 @@ def run_task(task: Task) -> pd.DataFrame:
 
 def check(regime: Regime) -> None:
     """Build every world and policy class of a regime once, so that what is wrong with one is said before it runs."""
-    for description in dict.fromkeys(_description(cell) for cell in regimes.cells(regime)):
+    for description in dict.fromkeys(describe(cell) for cell in regimes.cells(regime)):
         build(description)
 
 
-def _description(cell: Cell) -> str:
+def describe(cell: Cell) -> str:
+    """A cell's world and policy class as JSON, for `build`."""
     return json.dumps([cell.family, cell.world, cell.user, cell.policy])
 
 
@@ -102,9 +103,6 @@ def _in_lanes(drawn: logs.Logs, lanes: np.ndarray) -> logs.Logs:
 
 
 def _rows(name: str, settings: dict[str, Any], fits: learners.Fits, lanes: np.ndarray, task: Task) -> pd.DataFrame:
-    cell = task.cell
-    constants = {"family": cell.family, **cell.world, **cell.user}
-    constants |= {f"policy_{key}": value for key, value in cell.policy.items()}
     measured = {
         "suboptimality": fits.suboptimality[lanes],
         "expected_cost": fits.expected_cost[lanes],
@@ -112,12 +110,20 @@ def _rows(name: str, settings: dict[str, Any], fits: learners.Fits, lanes: np.nd
         "iterations": fits.iterations[lanes],
     }
     measured |= {note: values[lanes] for note, values in fits.notes.items()}
+    fixed = identity(name, settings, task.cell)
+    return pd.DataFrame(fixed | {"seed": list(task.seeds)} | measured)
+
+
+def identity(name: str, settings: dict[str, Any], cell: Cell) -> dict[str, Any]:
+    """What identifies a row but its seed: learner, settings, the world's, user's and policy class's parameters, n."""
+    constants = {"family": cell.family, **cell.world, **cell.user}
+    constants |= {f"policy_{key}": value for key, value in cell.policy.items()}
     given = {key: value for key, value in settings.items() if value is not None}
     clash = sorted(given.keys() & constants.keys())
     if clash:
         raise BadInput(f"'{clash[0]}' is a setting of learner '{name}' and a parameter of the world: rename one")
-    fixed = {"learner": name, "link": None, "lam": np.nan, "ridge": np.nan, "radius": np.nan} | given | constants
-    return pd.DataFrame(fixed | {"n": cell.n, "seed": list(task.seeds)} | measured)
+    empty = {"learner": name, "link": None, "lam": np.nan, "ridge": np.nan, "radius": np.nan}
+    return empty | given | constants | {"n": cell.n}
 
 
 def plan(regime: Regime, done: set[str]) -> list[Task]:

@@ -1,0 +1,336 @@
+"""Sharp predictions: the limit and the 1/n coefficient of a learner's mean suboptimality (docs/theory.md 5).
+
+A learner that minimises the mean of a loss of one triple is an M-estimator, and one function serves them all: it
+differentiates `learner.loss` and `learner.log_policy`, a user's own included.  Nothing is simulated.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+from scipy import optimize
+
+from bounds import quadratic_forms
+from sim import newton
+from sim.errors import BadInput
+from sim.learners import Cost, Early, Learner
+from sim.learners.contract import EditLog, PolicyLearner
+from sim.policies import LogLinear, PolicyClass, PolicyList, log_linear
+from sim.world import World
+
+FREE = 1e-11
+"""Curvature, relative to the largest, below which a direction of the parameters is taken as not identified."""
+
+BLOCK = 4096
+"""Triples whose losses are differentiated at once: the memory is this times the table of the policy."""
+
+SEARCH = (1e-4, 1e3)
+"""Where the best weight of early ensembling is looked for."""
+
+
+class Triples(NamedTuple):
+    """The possible triples of a log, with their probabilities."""
+
+    law: Float[Array, " N"]
+    context: Int[Array, " N"]
+    response: Int[Array, " N"]
+    edited: Int[Array, " N"]
+
+
+class Moments(NamedTuple):
+    """What the expansion needs at the minimiser, in coordinates of the identified directions.
+
+    `slope` and `bend` are gradient and Hessian of S, `variance` is V = H^-1 G H^-1, `bias` is b.
+    """
+
+    slope: Float[Array, " k"]
+    bend: Float[Array, "k k"]
+    variance: Float[Array, "k k"]
+    bias: Float[Array, " k"]
+    ridge_pull: Float[Array, ""]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """E SubOpt(n) = limit + coefficient / n + o(1/n), and the law of the fluctuations around it.
+
+    `status` is "ok", "rank_deficient" (the numbers are for the identified directions; `reason` says which are free)
+    or "no_minimiser" (no numbers).  What cannot be had is None, with the `reason`.
+    """
+
+    limit: float | None
+    coefficient: float | None
+    status: str = "ok"
+    reason: str | None = None
+    moments: Moments | None = field(default=None, repr=False)
+
+    def at(self, n: float) -> float | None:
+        """The predicted mean SubOpt with n logged triples; None where there is no prediction."""
+        if self.limit is None or self.coefficient is None:
+            return None
+        return self.limit + self.coefficient / n
+
+    def needed(self, epsilon: float) -> float | None:
+        """The n from which the prediction is at most epsilon; None if it never is."""
+        if self.limit is None or self.coefficient is None or self.limit >= epsilon:
+            return None
+        return max(self.coefficient / (epsilon - self.limit), 1.0)
+
+    def quantile(self, n: float, level: float) -> float | None:
+        """The predicted quantile of SubOpt with n triples, e.g. level 0.95.
+
+        SubOpt is S + <grad S, z> + z^T (grad^2 S) z / 2 with z normal, mean b/n and covariance V/n: a weighted
+        chi-square where grad S = 0, and close to a normal elsewhere (docs/theory.md 5.7).
+        """
+        if self.limit is None or self.moments is None:
+            return None
+        m = self.moments
+        return self.limit + quadratic_forms.quantile(level, m.bias / n, m.variance / n, m.slope, m.bend)
+
+
+@dataclass(frozen=True)
+class PessimisticPrediction(Prediction):
+    """Pessimistic cost: the price of pessimism on the expected log, plus the plug-in's variance / n (5.3).
+
+    The price falls as log n / n, so that there is no 1/n coefficient.
+    """
+
+    learner: Cost | None = field(default=None, repr=False)
+    world: World | None = field(default=None, repr=False)
+    variance: float = 0.0
+
+    def at(self, n: float) -> float | None:
+        """SubOpt of the fit to the expected log of n triples, plus the plug-in coefficient over n."""
+        return float(_price(self.learner, self.world, jnp.asarray(n, float))) + self.variance / n
+
+    def needed(self, epsilon: float) -> float | None:
+        """The n from which the prediction is at most epsilon, by bisection; None beyond 1e12."""
+
+        def excess(log_n: float) -> float:
+            return (self.at(np.exp(log_n)) or 0.0) - epsilon
+
+        last = float(np.log(1e12))
+        if excess(last) > 0:
+            return None
+        return 1.0 if excess(0.0) <= 0 else float(np.exp(optimize.brentq(excess, 0.0, last)))
+
+
+@jax.jit
+def _price(learner: Cost, world: World, n: Array) -> Array:
+    expected = EditLog(n * world.triple_law(), jnp.zeros_like(world.editor.kernel))
+    return world.suboptimality(jnp.exp(learner.fit(expected, world, log_linear(world)).log_policy))
+
+
+def predict(learner: Learner, world: World, policies: PolicyClass | None = None, ridge: float = 0.0) -> Prediction:
+    """Limit and 1/n coefficient of a learner's mean SubOpt.
+
+    With l the loss of a triple, P the law of triples, L = E_P l, theta_0 its minimiser, H and T its second and third
+    derivatives there, G = E_P[grad l grad l^T], V = H^-1 G H^-1 and S(theta) = SubOpt(pi_theta):
+
+        b = H^-1 E_P[(grad^2 l) H^-1 grad l] - H^-1 (T : V) / 2
+        limit = S(theta_0),  coefficient = <grad S, b> + tr(grad^2 S V) / 2 - ridge <grad S, H^-1 theta_0>
+
+    Args:
+        learner: any with `loss` and `log_policy` (sup, pref, early, cost, edit-model, a plug-in's own).
+        world: the world of the log.
+        policies: the policy class; default: log-linear in the world's policy features.
+        ridge: the learner's ridge r, as added to its loss, r |theta|^2 / (2n).
+
+    Raises:
+        BadInput: a learner without a loss of one triple.
+
+    Source: docs/theory.md 5.  Not in the paper.
+    """
+    policies = log_linear(world) if policies is None else policies
+    if isinstance(policies, PolicyList) and isinstance(learner, PolicyLearner):
+        return _of_list(learner, world, policies)
+    if isinstance(learner, Cost) and not isinstance(policies, LogLinear):
+        return Prediction(None, None, "ok", "cost learning has a prediction for the log-linear class only")
+    if isinstance(learner, Cost) and learner.cost_class != "linear":
+        return Prediction(None, None, "ok", "cost learning has a prediction for the linear cost class only")
+    if not hasattr(learner, "loss") or not hasattr(learner, "log_policy"):
+        raise BadInput(f"learner '{learner.name}': has no loss of one triple, so there is no prediction for it")
+    triples = possible_triples(world)
+    if not np.any(np.asarray(triples.response) != np.asarray(triples.edited)):
+        at_reference = float(world.suboptimality(world.reference))
+        return Prediction(at_reference, 0.0, "rank_deficient", "no edits: every direction is free")
+    found = _of_minimiser(learner, world, policies, triples, ridge)
+    if isinstance(learner, Cost) and float(learner.radius) > 0 and found.coefficient is not None:
+        reason = "pessimism costs log n / n: there is no 1/n coefficient"
+        return PessimisticPrediction(found.limit, None, found.status, reason, None, learner, world, found.coefficient)
+    return found
+
+
+def possible_triples(world: World) -> Triples:
+    """The triples of positive probability, N of them, in the order of the table."""
+    law = np.asarray(world.triple_law())
+    found = np.nonzero(law > 0)
+    return Triples(jnp.asarray(law[found]), *(jnp.asarray(index) for index in found))
+
+
+def _of_list(learner: PolicyLearner, world: World, policies: PolicyList) -> Prediction:
+    """A list has no tangent: the chance of another choice than the limit's falls exponentially in n."""
+    law = world.triple_law()
+    values = jax.vmap(lambda table: learner.total(table, law, world))(policies.log_policies)
+    index = int(jnp.argmin(jnp.where(jnp.isnan(values), jnp.inf, values)))
+    return Prediction(float(world.suboptimality(jnp.exp(policies.log_policies[index]))), 0.0)
+
+
+def _of_minimiser(learner: Learner, world: World, policies: PolicyClass, triples: Triples, ridge: float) -> Prediction:
+    start = learner.start(world, policies)  # type: ignore[attr-defined]
+    identified, free = _directions(np.asarray(_curvature(learner, world, policies, triples, start)))
+    point, converged, hessian = _minimise(learner, world, policies, triples, start, jnp.asarray(identified))
+    curvature = np.linalg.eigvalsh(np.asarray(hessian))
+    if not bool(converged) or curvature.min(initial=1.0) <= FREE * curvature.max(initial=1.0):
+        return Prediction(None, None, "no_minimiser", "the loss falls for ever along some direction of the parameters")
+    subopt, moments = _moments(learner, world, policies, triples, point, jnp.asarray(identified), hessian)
+    limit = float(subopt)
+    if not np.isfinite(limit):
+        return Prediction(None, None, "ok", "infinite: the limit gives responses that the optimum never gives")
+    moments = Moments(*(np.asarray(part) for part in moments))
+    coefficient = float(moments.slope @ moments.bias + 0.5 * np.sum(moments.bend * moments.variance))
+    coefficient -= ridge * float(moments.ridge_pull)
+    if free is None:
+        return Prediction(limit, coefficient, moments=moments)
+    return Prediction(limit, coefficient, "rank_deficient", free, moments)
+
+
+def _directions(curvature: np.ndarray) -> tuple[np.ndarray, str | None]:
+    """An orthonormal basis (p, k) of the identified directions, and the free ones in words."""
+    values, vectors = np.linalg.eigh(curvature)
+    kept = np.abs(values) > FREE * np.abs(values).max(initial=0.0)
+    if kept.all():
+        return np.eye(len(values)), None
+    free = vectors[:, ~kept]
+    shown = "; ".join(np.array2string(v, precision=3, suppress_small=True, max_line_width=10**6) for v in free.T[:3])
+    more = f" and {free.shape[1] - 3} more" if free.shape[1] > 3 else ""
+    return vectors[:, kept], f"{free.shape[1]} of {len(values)} directions are free: {shown}{more}"
+
+
+def _over_triples(function: Callable[[Triples], Any], triples: Triples) -> Any:
+    """The function at every triple, in blocks where they are many."""
+    if triples.law.shape[0] <= BLOCK:
+        return jax.vmap(function)(triples)
+    return jax.lax.map(function, triples, batch_size=BLOCK)
+
+
+def _mean_loss(learner: Learner, world: World, policies: PolicyClass, triples: Triples, parameters: Array) -> Array:
+    """L(theta) = E_P l."""
+
+    def loss(one: Triples) -> Array:
+        return learner.loss(parameters, world, policies, one.context, one.response, one.edited)  # type: ignore[attr-defined]
+
+    return triples.law @ _over_triples(loss, triples)
+
+
+@jax.jit
+def _curvature(learner: Learner, world: World, policies: PolicyClass, triples: Triples, point: Array) -> Array:
+    return newton.expansion(lambda theta: _mean_loss(learner, world, policies, triples, theta))(point).hessian
+
+
+@jax.jit
+def _minimise(
+    learner: Learner, world: World, policies: PolicyClass, triples: Triples, start: Array, basis: Array
+) -> tuple[Array, Array, Array]:
+    """theta_0 = start + basis z, whether the search converged, and the Hessian in z."""
+
+    def mean_loss(z: Array) -> Array:
+        return _mean_loss(learner, world, policies, triples, start + basis @ z)
+
+    convex = getattr(learner, "convex", True) or isinstance(policies, LogLinear)
+    found = newton.minimise(
+        newton.expansion(mean_loss), jnp.zeros(basis.shape[1]), convex=convex and learner.name != "edit-model"
+    )
+    return start + basis @ found.point, found.converged, found.hessian
+
+
+@jax.jit
+def _moments(
+    learner: Learner,
+    world: World,
+    policies: PolicyClass,
+    triples: Triples,
+    point: Array,
+    basis: Array,
+    hessian: Array,
+) -> tuple[Array, Moments]:
+    """S(theta_0) and the moments of the expansion, contracted as they come: no array of triples x p x p."""
+    inverse = jnp.linalg.inv(hessian)
+    origin = jnp.zeros(basis.shape[1])
+
+    def subopt(z: Array) -> Array:
+        return _suboptimality(learner.log_policy(point + basis @ z, world, policies), world)  # type: ignore[attr-defined]
+
+    def of_triple(one: Triples) -> tuple[Array, Array]:
+        def loss(z: Array) -> Array:
+            where = (world, policies, one.context, one.response, one.edited)
+            return learner.loss(point + basis @ z, *where)  # type: ignore[attr-defined]
+
+        gradient = jax.grad(loss)(origin)
+        turned = jax.jvp(jax.grad(loss), (origin,), (inverse @ gradient,))[1]
+        return jnp.sqrt(one.law) * gradient, one.law * turned
+
+    roots, turned = _over_triples(of_triple, triples)
+    variance = inverse @ (roots.T @ roots) @ inverse
+
+    def mean_loss(z: Array) -> Array:
+        return _mean_loss(learner, world, policies, triples, point + basis @ z)
+
+    third = _third_against(mean_loss, origin, variance)
+    bias = inverse @ (jnp.sum(turned, axis=0) - 0.5 * third)
+    slope, bend = jax.grad(subopt)(origin), jax.hessian(subopt)(origin)
+    ridge_pull = slope @ inverse @ (basis.T @ point)
+    # The search stops within rounding of the minimiser; one more Newton step, to first order, removes what is left.
+    rest = slope @ inverse @ (jnp.sqrt(triples.law) @ roots)
+    limit = world.suboptimality(jnp.exp(learner.log_policy(point, world, policies)))  # type: ignore[attr-defined]
+    return limit - rest, Moments(slope, bend, variance, bias, ridge_pull)
+
+
+def _third_against(function, point: Array, variance: Array) -> Array:
+    """T : V, the gradient of sum_ij V_ij d2 function / dz_i dz_j, one direction of V at a time."""
+    values, vectors = jnp.linalg.eigh(variance)
+    directions = (vectors * jnp.sqrt(jnp.maximum(values, 0.0))).T
+
+    def along(v: Array) -> Array:
+        def slope(z: Array) -> Array:
+            return jax.jvp(jax.grad(function), (z,), (v,))[1]
+
+        return jax.jvp(slope, (point,), (v,))[1]
+
+    return jnp.sum(jax.lax.map(along, directions), axis=0)
+
+
+def _suboptimality(log_policy: Array, world: World) -> Array:
+    # beta E KL(pi || pi*), smooth where pi = pi*: `World.suboptimality` guards its value there, not its derivatives.
+    possible = world.log_optimal > -jnp.inf
+    logs = jnp.where(possible, log_policy, 0.0) - jnp.where(possible, world.log_optimal, 0.0)
+    terms = jnp.where(possible, jnp.exp(jnp.where(possible, log_policy, 0.0)) * logs, 0.0)
+    return world.temperature * jnp.sum(world.context_probs[:, None] * terms)
+
+
+def best_weight(
+    world: World, n: float, link: str = "balance", policies: PolicyClass | None = None
+) -> tuple[float, float]:
+    """The weight lam of early ensembling with the smallest predicted SubOpt at n, and that prediction.
+
+    Minimises limit(lam) + coefficient(lam) / n over lam in {0} and `SEARCH` (docs/theory.md 5.4).
+    """
+
+    def predicted(lam: float) -> float:
+        value = predict(Early(jnp.asarray(lam, float), link), world, policies).at(n)  # type: ignore[arg-type]
+        return np.inf if value is None else value
+
+    low, high = np.log(SEARCH)
+    grid = np.linspace(low, high, 17)
+    values = [predicted(float(np.exp(point))) for point in grid]
+    middle = int(np.argmin(values))
+    left, right = grid[max(middle - 1, 0)], grid[min(middle + 1, len(grid) - 1)]
+    found = optimize.minimize_scalar(
+        lambda point: predicted(float(np.exp(point))), bounds=(left, right), method="bounded", options={"xatol": 1e-3}
+    )
+    candidates = [(0.0, predicted(0.0)), (float(np.exp(found.x)), float(found.fun))]
+    return min(candidates, key=lambda pair: pair[1])

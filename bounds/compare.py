@@ -1,0 +1,258 @@
+"""Bound, prediction and measured error side by side: theory joined to the rows of a run, and the verdicts."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from bounds import asymptotics, finite_class, pessimism
+from bounds.asymptotics import Prediction
+from bounds.bound import Bound
+from sim import learners, regimes, summary, sweep
+from sim.errors import BadInput
+from sim.learners import Cost, Learner
+from sim.policies import PolicyClass
+from sim.regimes import Regime
+from sim.world import World
+
+PREFIX = "bound_"
+
+
+def joined(table: pd.DataFrame, regime: Regime) -> pd.DataFrame:
+    """The table with columns `predicted`, `limit`, and `bound_NAME`, `bound_NAME_holds` for every bound.
+
+    A bound's columns are empty in the rows of other learners.  `bound_NAME_holds` says whether its assumptions hold
+    in the row's world.
+    """
+    identities = [c for c in summary.key_columns(table) if c != "seed"]
+    group = table.groupby(identities, dropna=False, sort=False).ngroup().to_numpy()
+    firsts = table[identities].drop_duplicates()
+    theory = {_key(identity): columns for identity, columns in _of_regime(regime)}
+    found = pd.DataFrame([theory.get(_key(row), {}) for row in firsts.to_dict("records")])
+    columns = found.iloc[group].reset_index(drop=True)
+    columns = _with_realised(columns, table)
+    for name in columns.columns:
+        columns[name] = columns[name].astype("boolean" if name.endswith("_holds") else float)
+    first = [name for name in ("predicted", "limit") if name in columns]
+    order = [*first, *sorted(name for name in columns if name not in first)]
+    return pd.concat([table.drop(columns=order, errors="ignore"), columns[order]], axis=1)
+
+
+def _key(identity: dict[str, Any]) -> frozenset[tuple[str, Any]]:
+    return frozenset((name, value) for name, value in identity.items() if not pd.isna(value))
+
+
+def _of_regime(regime: Regime) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """The identity of every group of rows that differ in their seed only, and its theory."""
+    made = [(name, learners.make(name, **settings)) for name, settings in regimes.learner_grid(regime)]
+    groups: dict[str, list[Any]] = {}
+    for cell in regimes.cells(regime):
+        groups.setdefault(sweep.describe(cell), []).append(cell)
+    for description, cells in groups.items():
+        world, policies = sweep.build(description)
+        for name, learner in made:
+            prediction = predicted(learner, world, policies)
+            for cell in cells:
+                columns = {"predicted": prediction.at(cell.n), "limit": prediction.limit}
+                columns |= _columns(bounds_of(learner, world, policies, cell.n, regime.delta))
+                yield sweep.identity(name, learner.settings(), cell), columns
+
+
+def predicted(learner: Learner, world: World, policies: PolicyClass) -> Prediction:
+    """The prediction for a learner with its ridge; empty, with the reason, where there is none."""
+    if learner.baseline:
+        policy = world.reference if learner.name == "reference" else world.edited(world.reference)
+        return Prediction(float(world.suboptimality(policy)), 0.0)
+    try:
+        return asymptotics.predict(learner, world, policies, float(getattr(learner, "ridge", 0.0)))
+    except BadInput as error:
+        return Prediction(None, None, reason=str(error))
+
+
+def bounds_of(learner: Learner, world: World, policies: PolicyClass, n: int, delta: float) -> dict[str, Bound]:
+    """Every bound that speaks of this learner with these settings, by name."""
+    found = {}
+    if isinstance(learner, Cost):
+        if learner.cost_class == "linear" and float(learner.radius) > 0:
+            found["cost_population"] = pessimism.population(learner, world, n, delta)
+        return found
+    if getattr(learner, "link", "balance") == "balance":
+        for name, (speaks_of, bound) in finite_class.BOUNDS.items():
+            if speaks_of == learner.name:
+                found[name] = bound(world, policies, n, delta)
+    return found
+
+
+def _columns(bounds: dict[str, Bound]) -> dict[str, Any]:
+    values = {f"{PREFIX}{name}": bound.value for name, bound in bounds.items()}
+    return values | {f"{PREFIX}{name}_holds": bound.holds for name, bound in bounds.items()}
+
+
+def _with_realised(columns: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """The pessimism bound of each row, from the radius and the bonus that the row itself carries."""
+    if f"{PREFIX}cost_population" not in columns:
+        return columns
+    ours = columns[f"{PREFIX}cost_population"].notna().to_numpy()
+    value = np.where(ours, 2 * table["bonus"].to_numpy(), np.nan)
+    return columns.assign(
+        **{f"{PREFIX}cost": value, f"{PREFIX}cost_holds": columns[f"{PREFIX}cost_population_holds"]}
+    ).drop(columns=[f"{PREFIX}cost_population_holds"])
+
+
+def bound_names(table: pd.DataFrame) -> list[str]:
+    """The bounds whose columns a table has."""
+    return [c[len(PREFIX) : -len("_holds")] for c in table.columns if c.startswith(PREFIX) and c.endswith("_holds")]
+
+
+def verdicts(table: pd.DataFrame, delta: float) -> pd.DataFrame:
+    """One row per bound, cell and n: is it valid, how tight.
+
+    Columns: the cell's axes, `n`, `label`, `bound`, `holds`, `violations` out of `logs` with the exact
+    (Clopper-Pearson) 95% interval `rate_low`, `rate_high`, whether the rate is compatible with at most delta
+    (`valid`: one-sided exact binomial test at 1e-6), and `tightness`: the median bound over the measured 1 - delta
+    quantile.
+    """
+    rows = []
+    for point, group in _groups(table):
+        for name in bound_names(table):
+            values = group[PREFIX + name].to_numpy(float)
+            if np.isfinite(values).any():
+                holds = bool(group[f"{PREFIX}{name}_holds"].iloc[0])
+                rows.append(point | {"bound": name, "holds": holds} | _verdict(values, group, delta))
+    return pd.DataFrame(rows)
+
+
+def _verdict(values: np.ndarray, group: pd.DataFrame, delta: float) -> dict[str, Any]:
+    measured = group["suboptimality"].to_numpy()
+    violations, logs = int((measured > values).sum()), len(values)
+    interval = stats.binomtest(violations, logs).proportion_ci(0.95, method="exact")
+    compatible = stats.binomtest(violations, logs, delta, alternative="greater").pvalue >= 1e-6
+    quantile = float(np.quantile(measured, 1 - delta))
+    return {
+        "violations": violations,
+        "logs": logs,
+        "rate_low": interval.low,
+        "rate_high": interval.high,
+        "valid": compatible,
+        "tightness": float(np.median(values)) / quantile if quantile > 0 else np.inf,
+    }
+
+
+def accuracy(table: pd.DataFrame) -> pd.DataFrame:
+    """One row per cell, n and learner: measured mean SubOpt against the prediction.
+
+    Columns: the cell's axes, `n`, `label`, `measured`, `standard_error`, `predicted`, `per_cent` (measured over
+    predicted, less one) and `errors_apart` (in standard errors).
+    """
+    rows = []
+    for point, group in _groups(table):
+        value = float(group["predicted"].iloc[0])
+        if np.isfinite(value):
+            measured = group["suboptimality"].to_numpy()
+            mean, error = float(measured.mean()), float(stats.sem(measured)) if len(measured) > 1 else np.nan
+            # A baseline does not vary; what rounding leaves of its spread is no standard error.
+            apart = (mean - value) / error if error > 1e-9 * abs(mean) else np.nan
+            ratio = 100 * (mean / value - 1) if value > 0 else np.nan
+            rows.append(
+                point
+                | {"measured": mean, "standard_error": error, "predicted": value}
+                | {"per_cent": ratio, "errors_apart": apart}
+            )
+    return pd.DataFrame(rows)
+
+
+def _groups(table: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """The rows of each cell, n and learner, with what tells them apart."""
+    names = [*summary.axes(table), "n", "label"]
+    for key, group in summary.with_labels(table).groupby(names, dropna=False, sort=False):
+        yield dict(zip(names, key if isinstance(key, tuple) else (key,), strict=True)), group
+
+
+def winners(table: pd.DataFrame) -> pd.DataFrame:
+    """One row per cell and n: the measured and the predicted winner among the learners that have a prediction.
+
+    Columns: the cell's axes, `n`, `measured_winner`, `predicted_winner`, `clear` (the measured winner's paired lead
+    exceeds three standard errors), `agree`.
+    """
+    competing = table[table["predicted"].notna()]
+    if competing.empty:
+        return pd.DataFrame()
+    guesses = _predicted_winners(competing)
+    rows = []
+    for contest in summary.contests(competing):
+        guess = guesses[_key(contest.cell | {"n": contest.n})]
+        rows.append(
+            contest.cell
+            | {"n": contest.n, "measured_winner": contest.winner, "predicted_winner": guess}
+            | {"clear": contest.clear and contest.gap > 3 * contest.gap_error, "agree": guess == contest.winner}
+        )
+    return pd.DataFrame(rows)
+
+
+def _predicted_winners(table: pd.DataFrame) -> dict[frozenset[tuple[str, Any]], str]:
+    best: dict[frozenset[tuple[str, Any]], tuple[float, str]] = {}
+    for point, group in _groups(table):
+        if learners.LEARNERS.get(group["learner"].iloc[0], Learner).baseline:
+            continue
+        key = _key({name: value for name, value in point.items() if name != "label"})
+        candidate = (float(group["predicted"].iloc[0]), point["label"])
+        best[key] = min(best.get(key, candidate), candidate)
+    return {key: label for key, (_, label) in best.items()}
+
+
+def readable(table: pd.DataFrame, delta: float) -> str:
+    """The verdicts as text: each bound and each learner over all its cells, and who wins."""
+    return "\n".join(
+        [*_bound_lines(verdicts(table, delta)), "", *_accuracy_lines(accuracy(table)), *_winner_lines(table)]
+    )
+
+
+def _bound_lines(found: pd.DataFrame) -> list[str]:
+    if found.empty:
+        return ["No bound speaks of these learners in these worlds."]
+    lines = [
+        "Bounds, where their assumptions hold: violations out of logs, worst cell's 95% interval, bound / measured"
+    ]
+    for (bound, label), group in found.groupby(["bound", "label"], sort=False):
+        held = group[group["holds"]]
+        lines.append(
+            f"  {bound:16s} {label:24s} " + (_held(held) if len(held) else "its assumptions fail in every cell")
+        )
+    return lines
+
+
+def _held(group: pd.DataFrame) -> str:
+    worst = group.sort_values("rate_low").iloc[-1]
+    verdict = "valid" if group["valid"].all() else "VIOLATED"
+    tight, loose = group["tightness"].min(), group["tightness"].max()
+    interval = f"[{worst['rate_low']:.3f}, {worst['rate_high']:.3f}]"
+    return (
+        f"{verdict}: {group['violations'].sum()} of {group['logs'].sum()}, {interval}, {tight:.2g} to {loose:.2g}"
+        f"  ({len(group)} cells)"
+    )
+
+
+def _accuracy_lines(found: pd.DataFrame) -> list[str]:
+    if found.empty:
+        return []
+    lines = ["Predictions: measured over predicted, less one, per n (mean over cells, %)"]
+    sizes = sorted(found["n"].unique())
+    lines.append("  " + "".ljust(24) + "".join(f"n={n}".rjust(12) for n in sizes))
+    for label, group in found.groupby("label", sort=False):
+        means = group.groupby("n")["per_cent"].mean()
+        lines.append(f"  {label:24s}" + "".join(f"{means.get(n, np.nan):+.3g}".rjust(12) for n in sizes))
+    return lines
+
+
+def _winner_lines(table: pd.DataFrame) -> list[str]:
+    found = winners(table)
+    if found.empty:
+        return []
+    clear = found[found["clear"]]
+    return [
+        "",
+        f"Predicted winner = measured winner in {int(clear['agree'].sum())} of {len(clear)} cells with a lead of more"
+        f" than 3 standard errors ({int(found['agree'].sum())} of all {len(found)}).",
+    ]
