@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from bounds import divergences, kl_search
@@ -102,8 +103,9 @@ def measured(world: World, policy: np.ndarray | None = None) -> dict[str, np.nda
 
     `policy` is pi (X, A), default pi_ref.  NaN where the denominator is zero, or both are infinite.
     """
-    start = np.asarray(world.reference if policy is None else policy)
-    before, after = _divergences(world, start), _divergences(world, np.asarray(world.edited(start)))
+    start = world.reference if policy is None else jnp.asarray(policy)
+    before = _divergences(world, np.asarray(start))
+    after = _divergences(world, np.asarray(world.edited(start)))
     with np.errstate(all="ignore"):
         return {name: np.where(before[name] > 0, after[name] / before[name], np.nan) for name in before}
 

@@ -42,7 +42,7 @@ def _member_coverage(world: World, log_policy: np.ndarray) -> float:
     if not np.all(np.isfinite(gain[rho > 0])):
         return np.inf
     wanted = float(rho @ _mean_square_pairs(gain, policy, optimal))
-    seen = sum(_logged_square(world, x, gain[x], possible[x]) for x in np.flatnonzero(rho > 0))
+    seen = sum(_logged_square(world, x, gain[x], possible[x]) for x in range(len(rho)) if rho[x] > 0)
     return wanted / seen if seen > 0 else (np.inf if wanted > _SAME**2 else 0.0)
 
 

@@ -34,13 +34,16 @@ def kl_coefficient_binary(p: float, s: float) -> float:
     best = int(values.argmax())
     around = tilts[max(best - 1, 0)], tilts[min(best + 1, len(tilts) - 1)]
     refined = minimize_scalar(
-        lambda t: -float(_binary_ratio(_shift(t, p), p, s)), bounds=around, method="bounded", options={"xatol": 1e-10}
+        lambda t: -_binary_ratio(_shift(np.array([t]), p), p, s)[0],
+        bounds=around,
+        method="bounded",
+        options={"xatol": 1e-10},
     )
     ends = _binary_ratio(np.array([-p, 1 - p]), p, s)
     return max(float(values[best]), -float(refined.fun), float(ends.max()), (1 - s) ** 2)
 
 
-def _shift(tilt: np.ndarray | float, p: float) -> np.ndarray:
+def _shift(tilt: np.ndarray, p: float) -> np.ndarray:
     # a - p for the law whose log-odds are those of p plus `tilt`, without the difference of two near numbers.
     grown = np.expm1(tilt)
     return p * (1 - p) * grown / (1 + p * grown)
