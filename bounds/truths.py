@@ -6,10 +6,13 @@ from typing import Any
 import numpy as np
 
 from bounds import contraction, coverage, realizability
+from sim.policies import log_linear
 from sim.world import World
 
 OFF_SUPPORT = "infinite: the policy gives responses that the optimum never gives"
 NOT_COVERED = "infinite: the optimum gives responses that the reference never gives"
+NOT_COMPARED = "infinite: policies of the log-linear class differ that no pair of response and edit tells apart"
+_INFINITE = {"policy_concentrability": NOT_COVERED, "preference_coverage": NOT_COMPARED}
 
 
 def truths(world: World) -> dict[str, Any]:
@@ -18,6 +21,9 @@ def truths(world: World) -> dict[str, Any]:
     A value that cannot be had is None, with the reason under `reasons`.  Lists are in context order.
     """
     edited = world.edited(world.reference)
+    rungs = contraction.ladder(world)
+    lower, upper = contraction.kl_coefficient_interval(world)
+    edited_by, edited_bound = contraction.smallest_of(rungs)
     values: dict[str, Any] = {
         "contexts": world.contexts,
         "responses": world.responses,
@@ -39,9 +45,17 @@ def truths(world: World) -> dict[str, Any]:
         "doeblin": contraction.doeblin(world).tolist(),
         "dobrushin": contraction.dobrushin(world).tolist(),
         "second_eigenvalue": contraction.second_eigenvalue(world).tolist(),
+        "kl_coefficient": upper.tolist(),
+        "kl_coefficient_interval": np.stack([lower, upper], axis=1).tolist(),
+        "preference_coverage": coverage.preference_coverage(world, log_linear(world)),
+        "edited_bound": edited_bound,
+        "edited_bound_by": edited_by,
     }
     infinite = [name for name, value in values.items() if isinstance(value, float) and not math.isfinite(value)]
-    reasons = {name: NOT_COVERED if name == "policy_concentrability" else OFF_SUPPORT for name in infinite}
+    reasons = {name: _INFINITE.get(name, OFF_SUPPORT) for name in infinite}
+    if edited_bound is None or "edited_bound" in infinite:
+        values["edited_bound_by"] = None
+        reasons["edited_bound"] = reasons["edited_bound_by"] = rungs[0].reason or OFF_SUPPORT
     return values | dict.fromkeys(infinite) | {"reasons": reasons}
 
 
@@ -57,18 +71,24 @@ _EXACT = 1e-9
 
 def readable(values: dict[str, Any]) -> str:
     """The truths as text: numbers first, then each assumption with how far it is from holding."""
-    lines = [f"{name:26s} {_shown(value)}" for name, value in values.items() if name not in {*_ASSUMPTIONS, "reasons"}]
+    reasons = values["reasons"]
+    shown = {name: _shown(value, reasons.get(name, OFF_SUPPORT)) for name, value in values.items()}
+    lines = [f"{name:26s} {text}" for name, text in shown.items() if name not in {*_ASSUMPTIONS, "reasons"}]
     lines += ["", "assumptions"]
     for name, meaning in _ASSUMPTIONS.items():
         verdict = "holds" if values[name] <= _EXACT else "fails"
         lines.append(f"  {verdict}  {values[name]:9.2e}  {meaning}")
-    lines += [f"{name}: {reason}" for name, reason in values["reasons"].items()]
+    lines += [f"{name}: {reason}" for name, reason in reasons.items()]
     return "\n".join(lines)
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, reason: str = "") -> str:
     if isinstance(value, list):
-        return "  ".join(_shown(v) for v in value) if not value or not isinstance(value[0], list) else str(value)
+        return "  ".join(_nested(v) for v in value)
     if value is None:
-        return "infinite"
+        return "infinite" if reason.startswith("infinite") else "none"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _nested(value: Any) -> str:
+    return f"[{', '.join(_nested(v) for v in value)}]" if isinstance(value, list) else _shown(value)
