@@ -290,7 +290,7 @@ def _moments(
     return limit - rest, Moments(slope, bend, variance, bias, ridge_pull)
 
 
-def _third_against(function, point: Array, variance: Array) -> Array:
+def _third_against(function: Callable[[Array], Array], point: Array, variance: Array) -> Array:
     """T : V, the gradient of sum_ij V_ij d2 function / dz_i dz_j, one direction of V at a time."""
     values, vectors = jnp.linalg.eigh(variance)
     directions = (vectors * jnp.sqrt(jnp.maximum(values, 0.0))).T
