@@ -23,8 +23,8 @@ from sim.policies import LogLinear, PolicyClass, log_linear
 from sim.world import World
 
 __all__ = [
-    "LEARNERS", "Cost", "Early", "EarlyHeldOut", "EditModel", "Edited", "Fits", "Learner", "PolicyLearner", "Preference",
-    "Reference", "Status", "Supervision", "fit", "make", "register",
+    "LEARNERS", "Cost", "Early", "EarlyHeldOut", "EditModel", "Edited", "Fits", "Learner", "PolicyLearner",
+    "Preference", "Reference", "Status", "Supervision", "fit", "make", "register",
 ]  # fmt: skip
 
 LEARNERS: dict[str, type[Learner]] = {

@@ -6,13 +6,15 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from sim.errors import BadInput, choose
 from sim.learners.contract import EditLog, Fit, Learner, Status, answer, status_of
 from sim.learners.defaults import RIDGE
+from sim.learners.preference import Preference
 from sim.newton import Expansion, Function, Minimum, minimise, ridged
-from sim.policies import LogPolicy, PolicyClass, PolicyList
+from sim.policies import LogLinear, LogPolicy, Mixture, PolicyClass, PolicyList
 from sim.world import World
 
 FORMS = ("redraw", "lazy")
@@ -41,7 +43,7 @@ class EditModel(Learner):
         choose("form", self.form, FORMS)
 
     def start(self, world: World, policies: PolicyClass) -> Float[Array, " p"]:
-        """Where the search begins, which also says how many parameters there are: theta = 0, s = 1/2."""
+        """Where a search may begin, which also says how many parameters there are: theta = 0, s = 1/2."""
         return jnp.zeros(policies.dimension + 1)
 
     def log_policy(self, parameters: Float[Array, " p"], world: World, policies: PolicyClass) -> LogPolicy:
@@ -66,9 +68,9 @@ class EditModel(Learner):
         return -jnp.log(_redraw_row(shifted, parameters[-1])[response ^ edited])
 
     def fit(self, log: EditLog, world: World, policies: PolicyClass) -> Fit:
-        """Minimise the mean loss plus ridge |parameters|^2 / (2n); the best of the searches from several starts."""
+        """Minimise the mean loss plus ridge |parameters|^2 / (2n)."""
         usable = EditLog(jnp.where(policies.possible[:, None, :], log.counts, 0.0), log.held_out)
-        minima = self._searches(usable.counts / log.n, log.n, policies)
+        minima = self._searches(usable, log.n, world, policies)
         values = jnp.where(jnp.isnan(minima.value), jnp.inf, minima.value)
         best = jax.tree.map(lambda leaf: leaf[jnp.argmin(values)], minima)
         notes = {"strength_hat": jax.nn.sigmoid(best.point[-1])}
@@ -76,27 +78,25 @@ class EditModel(Learner):
         found = answer(usable, world, best.point, log_policy, status_of(best), best.iterations, notes)
         return found._replace(status=jnp.where(usable.n < log.n, Status.outside_class, found.status))
 
-    def _searches(self, counts: Array, n: Array, policies: PolicyClass) -> Minimum:
+    def _searches(self, log: EditLog, n: Array, world: World, policies: PolicyClass) -> Minimum:
         """One minimum per start, or per member of a list, stacked."""
+        objective, ridge = _Objective(self.form, log.counts / n), self.ridge / n
         if isinstance(policies, PolicyList):
-            return self._members(counts, n, policies)
-        objective = _Objective(self.form, counts)
-        function = _expansion(lambda point: objective.total(policies.log_policy(point[:-1]), point[-1]))
-        starts = jnp.pad(policies.starts(), ((0, 0), (0, 1)))
-        search = ridged(function, self.ridge / n)
-        return jax.vmap(lambda start: minimise(search, start, convex=False))(starts)
+            return _members(objective, ridge, policies)
+        starts = self._starts(log, world, policies)
+        function = ridged(
+            _expansion(lambda point: objective.total(policies.log_policy(point[:-1]), point[-1])),
+            ridge,
+        )
+        return jax.vmap(lambda start: minimise(function, start, convex=False))(starts)
 
-    def _members(self, counts: Array, n: Array, policies: PolicyList) -> Minimum:
-        """The best strength of every member of the list."""
-        objective = _Objective(self.form, counts)
-
-        def best_strength(log_policy: Array) -> Minimum:
-            function = _expansion(lambda point: objective.total(log_policy, point[0]))
-            return minimise(ridged(function, self.ridge / n), jnp.zeros(1), convex=False)
-
-        minima = jax.vmap(best_strength)(policies.log_policies)
-        index = jnp.arange(len(policies.log_policies), dtype=float)
-        return minima._replace(point=jnp.column_stack([index, minima.point]))
+    def _starts(self, log: EditLog, world: World, policies: LogLinear | Mixture) -> Array:
+        # Far from the optimum the likelihood is flat.  A preference fit, which is convex, is near it; the larger
+        # ridge keeps it finite for a log that separates.
+        starts = policies.starts()
+        if isinstance(policies, LogLinear):
+            starts = Preference(ridge=1.0).fit(log, world, policies).parameters[None]
+        return jnp.pad(starts, ((0, 0), (0, 1)))
 
 
 class _Objective:
@@ -112,6 +112,18 @@ class _Objective:
         kernel = _lazy(log_policy, logit) if self.form == "lazy" else _redraw_by_change(log_policy, logit)
         seen = self.counts > 0
         return -jnp.sum(jnp.where(seen, self.counts * jnp.log(jnp.where(seen, kernel, 1.0)), 0.0))
+
+
+def _members(objective: _Objective, ridge: Array, policies: PolicyList) -> Minimum:
+    """The best strength for every member of the list."""
+
+    def best_strength(log_policy: Array) -> Minimum:
+        function = _expansion(lambda point: objective.total(log_policy, point[0]))
+        return minimise(ridged(function, ridge), jnp.zeros(1), convex=False)
+
+    minima = jax.vmap(best_strength)(policies.log_policies)
+    index = jnp.arange(len(policies.log_policies), dtype=float)
+    return minima._replace(point=jnp.column_stack([index, minima.point]))
 
 
 def kernel_of(form: str, log_policy: LogPolicy, logit: Float[Array, ""]) -> Float[Array, "X A A"]:
@@ -139,16 +151,16 @@ def _redraw_row(shifted: Array, logit: Array) -> Array:
     q(y xor D | y) = pi(y xor D) sum over B that contain D of w_B / m_B(y), with m_B(y) = sum of pi(y xor C) over C
     within B, and w_B = s^|B| (1 - s)^(K - |B|).  A block that pi cannot re-draw (m_B = 0) is left as it is.
     """
-    attributes = _attributes_of(shifted.shape[-1])
+    attributes, blocks = _attributes_of(shifted.shape[-1]), np.arange(shifted.shape[-1])
+    within = jnp.asarray((blocks[:, None] & blocks) == blocks[:, None], float)
     law = jnp.exp(shifted)
-    mass = _over_bits(law, lambda out, into: (out, out + into))
-    sizes = jnp.asarray([bin(block).count("1") for block in range(2**attributes)], float)
+    mass = law @ within
+    sizes = jnp.asarray([bin(block).count("1") for block in blocks], float)
     weights = jnp.exp(sizes * jax.nn.log_sigmoid(logit) + (attributes - sizes) * jax.nn.log_sigmoid(-logit))
     defined = mass > 0
     given_rest = jnp.where(defined, weights / jnp.where(defined, mass, 1.0), 0.0)
-    row = law * _over_bits(given_rest, lambda out, into: (out + into, into))
     stuck = jnp.sum(jnp.where(defined, 0.0, weights), axis=-1, keepdims=True)
-    return row + stuck * (jnp.arange(2**attributes) == 0)
+    return law * (given_rest @ within.T) + stuck * (blocks == 0)
 
 
 def _redraw_by_change(log_policy: Array, logit: Array) -> Array:
@@ -160,15 +172,6 @@ def _redraw_by_change(log_policy: Array, logit: Array) -> Array:
         pair = jnp.stack([split, jnp.flip(split, axis=2)], axis=-1)
         shifted = pair.reshape(contexts, responses, -1)
     return _redraw_row(shifted, logit)
-
-
-def _over_bits(table: Array, combine: Callable[[Array, Array], tuple[Array, Array]]) -> Array:
-    """Apply `combine` to the halves without and with attribute k, for every k, along the last axis."""
-    shape = table.shape
-    for k in range(_attributes_of(shape[-1])):
-        split = table.reshape(*shape[:-1], 2**k, 2, -1)
-        table = jnp.stack(combine(split[..., 0, :], split[..., 1, :]), axis=-2).reshape(shape)
-    return table
 
 
 def _by_change(table: Array) -> Array:
@@ -193,6 +196,8 @@ def _expansion(function: Callable[[Array], Array]) -> Function:
 
     def expand(point: Array) -> Expansion:
         hessian, (value, gradient) = jax.jacfwd(slope, has_aux=True)(point)
-        return Expansion(value, gradient, hessian)
+        # A step so long that the derivatives overflow is refused like one that does not descend.
+        finite = jnp.all(jnp.isfinite(gradient)) & jnp.all(jnp.isfinite(hessian))
+        return Expansion(jnp.where(finite, value, jnp.inf), gradient, hessian)
 
     return expand
