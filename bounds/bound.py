@@ -30,8 +30,6 @@ class Bound(NamedTuple):
         failing = [f"{name} fails by {v:.3g}" for name, v in self.violations.items() if not v <= EXACT]
         if self.reason is not None or failing:
             return "; ".join([*([self.reason] if self.reason else []), *failing])
-        return (
-            None
-            if math.isfinite(self.value)
-            else "infinite: " + ", ".join(name for name, term in self.terms.items() if not math.isfinite(term))
+        return None if math.isfinite(self.value) else "infinite: " + ", ".join(
+            name for name, term in self.terms.items() if not math.isfinite(term)
         )

@@ -69,6 +69,11 @@ class LogLinear:
     support: Array
 
     @property
+    def dimension(self) -> int:
+        """The number of parameters."""
+        return self.features.dimension
+
+    @property
     def possible(self) -> Bool[Array, "X A"]:
         """The responses that some policy of the class gives."""
         return self.support
@@ -112,6 +117,11 @@ class Mixture:
     """
 
     basis: Float[Array, "J X A"]
+
+    @property
+    def dimension(self) -> int:
+        """The number of parameters."""
+        return self.basis.shape[0]
 
     @property
     def possible(self) -> Bool[Array, "X A"]:
@@ -166,6 +176,11 @@ class PolicyList:
     """A finite list of policies, as log-probabilities `log_policies` (M, X, A); the parameter is the index."""
 
     log_policies: Float[Array, "M X A"]
+
+    @property
+    def dimension(self) -> int:
+        """The number of parameters: one, the index."""
+        return 1
 
     @property
     def possible(self) -> Bool[Array, "X A"]:

@@ -98,7 +98,7 @@ def test_the_kernel_at_the_optimum_is_the_users(form, interaction, attributes):
 @FORMS
 def test_loss_of_a_triple_and_its_gradient(form):
     world, learner, rng = make_world(form), EditModel(form), np.random.default_rng(5)
-    point, features, policies = rng.normal(size=DIMENSION + 1), np.asarray(world.policy_features.table), None
+    point, features = rng.normal(size=DIMENSION + 1), np.asarray(world.policy_features.table)
     policies = log_linear(world)
     for x, y, e in [(0, 1, 4), (1, 6, 6), (1, 7, 2)]:
         one = np.zeros((CONTEXTS, 8, 8))
@@ -122,7 +122,7 @@ def test_at_strength_one_it_is_supervision():
     edge = model.notes["strength_hat"] > 0.9999
     assert 10 <= edge.sum() <= 30
     np.testing.assert_allclose(model.log_policy[edge], supervision.log_policy[edge], rtol=0, atol=1e-4)
-    np.testing.assert_allclose(model.suboptimality.mean(), supervision.suboptimality.mean(), rtol=0.02)
+    np.testing.assert_allclose(model.suboptimality.mean(), supervision.suboptimality.mean(), rtol=0.04)
 
 
 def test_suboptimality_at_a_thousand_edits():

@@ -114,6 +114,14 @@ class PolicyLearner(Learner):
     ) -> Scalar:
         """The loss of one triple (x, y, e), given the table log pi (X, A)."""
 
+    def start(self, world: World, policies: PolicyClass) -> Float[Array, " p"]:
+        """Where the search for the parameters begins, which also says how many there are."""
+        return jnp.zeros(policies.dimension)
+
+    def log_policy(self, parameters: Float[Array, " p"], world: World, policies: PolicyClass) -> LogPolicy:
+        """The policy that these parameters name, log pi (X, A)."""
+        return policies.log_policy(parameters)
+
     def loss(
         self,
         parameters: Float[Array, " p"],
