@@ -20,6 +20,7 @@ _LOOKS = {
     "pref": Look("#D55E00", "s", "-"),
     "cost": Look("#009E73", "^", "-"),
     "early": Look("#CC79A7", "D", "-"),
+    "edit-model": Look("#56B4E9", "P", "-"),
 }
 _OTHER = Look("#000000", "v", "-")
 

@@ -121,7 +121,7 @@ def _limits(numbers: pd.DataFrame) -> tuple[float, float]:
 
 
 def _ordered(numbers: pd.DataFrame) -> list[str]:
-    order = ["reference", "edited", "sup", "pref", "cost", "early"]
+    order = ["reference", "edited", "sup", "pref", "cost", "early", "edit-model"]
     labels = numbers["label"].drop_duplicates().tolist()
     return sorted(labels, key=lambda s: (order.index(s.split(" (")[0]) if s.split(" (")[0] in order else 99, s))
 

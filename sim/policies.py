@@ -85,9 +85,12 @@ class LogLinear:
 
     def minimise(self, objective: Objective, ridge: Float[Array, ""]) -> Solution:
         """The minimiser of objective(log pi_theta) + ridge |theta|^2 / 2, by damped Newton steps."""
-        start = jnp.zeros(self.features.dimension)
-        minimum = newton.minimise(newton.ridged(self._expand(objective), ridge), start)
+        minimum = newton.minimise(newton.ridged(self._expand(objective), ridge), self.starts()[0])
         return Solution(minimum.point, self.log_policy(minimum.point), minimum, jnp.zeros(()))
+
+    def starts(self) -> Float[Array, "1 d"]:
+        """Where searches begin: at the uniform policy."""
+        return jnp.zeros((1, self.features.dimension))
 
     def _expand(self, objective: Objective) -> newton.Function:
         # Chain rule through L = <theta, phi> - log Z: the first derivative of L is the centred feature, the
@@ -138,7 +141,7 @@ class Mixture:
     def minimise(self, objective: Objective, ridge: Float[Array, ""]) -> Solution:
         """The best of the local minima of objective(log pi_w) + ridge |u|^2 / 2 over the starts."""
         function = newton.ridged(self._expand(objective), ridge)
-        starts = self._starts()[:1] if objective.convex else self._starts()
+        starts = self.starts()[:1] if objective.convex else self.starts()
         minima = jax.vmap(lambda start: newton.minimise(function, start, convex=False))(starts)
         values = jnp.where(jnp.isfinite(minima.value), minima.value, jnp.inf)
         best = jax.tree.map(lambda leaf: leaf[jnp.argmin(values)], minima)
@@ -162,8 +165,8 @@ class Mixture:
 
         return function
 
-    def _starts(self) -> Float[Array, "starts J"]:
-        # The uniform mixture, and one start near each vertex.
+    def starts(self) -> Float[Array, "starts J"]:
+        """Where searches begin: at the uniform mixture, and near each vertex."""
         count = self.basis.shape[0]
         return jnp.concatenate([jnp.zeros((1, count)), 4.0 * jnp.eye(count)])
 

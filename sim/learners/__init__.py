@@ -14,6 +14,7 @@ from sim.learners.baselines import Edited, Reference
 from sim.learners.contract import EditLog, Fit, Learner, PolicyLearner, Status
 from sim.learners.cost import Cost
 from sim.learners.early import Early, EarlyHeldOut
+from sim.learners.edit_model import EditModel
 from sim.learners.preference import Preference
 from sim.learners.separation import PROVEN, is_separated, shows_separation
 from sim.learners.supervision import Supervision
@@ -23,8 +24,8 @@ from sim.pytrees import names_its_class
 from sim.world import World
 
 __all__ = [
-    "LEARNERS", "Cost", "Early", "EarlyHeldOut", "Edited", "Fits", "Learner", "PolicyLearner", "Preference",
-    "Reference", "Status", "Supervision", "fit", "make", "register",
+    "LEARNERS", "Cost", "Early", "EarlyHeldOut", "EditModel", "Edited", "Fits", "Learner", "PolicyLearner",
+    "Preference", "Reference", "Status", "Supervision", "fit", "make", "register",
 ]  # fmt: skip
 
 LEARNERS: dict[str, type[Learner]] = {
@@ -34,6 +35,7 @@ LEARNERS: dict[str, type[Learner]] = {
     "pref": Preference,
     "cost": Cost,
     "early": Early,
+    "edit-model": EditModel,
 }
 
 
@@ -68,7 +70,7 @@ def defaults(name: str) -> dict[str, Any]:
 
 
 def make(name: str, **settings: Any) -> Learner:
-    """A learner by name: "sup", "pref", "cost", "early", "reference", "edited", or a registered one.
+    """A learner by name: "sup", "pref", "cost", "early", "edit-model", "reference", "edited", or a registered one.
 
     Raises:
         BadInput: an unknown name or setting (the nearest is suggested), a value of the wrong type or range.

@@ -173,7 +173,7 @@ class PolicyLearner(Learner):
         notes = {"start_spread": solution.spread}
         fitted = EditLog(usable, log.held_out)
         found = answer(
-            fitted, world, solution.parameters, solution.log_policy, _status(minimum), minimum.iterations, notes
+            fitted, world, solution.parameters, solution.log_policy, status_of(minimum), minimum.iterations, notes
         )
         found = found._replace(status=jnp.where(fitted.n < log.n, Status.outside_class, found.status))
         if pulls is None or not isinstance(policies, LogLinear):
@@ -203,7 +203,8 @@ def answer(
     )
 
 
-def _status(minimum: Minimum) -> Array:
+def status_of(minimum: Minimum) -> Array:
+    """How a search ended: converged, out of steps, or at a number that is not finite."""
     finite = jnp.isfinite(minimum.value) & jnp.all(jnp.isfinite(minimum.hessian))
     return jnp.where(minimum.converged, Status.ok, jnp.where(finite, Status.iteration_limit, Status.not_finite))
 
