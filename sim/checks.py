@@ -104,3 +104,19 @@ def scalar(name: str, value: Any) -> float:
     if not np.isfinite(result):
         raise BadInput(f"{name}: expected a finite number, got {value}")
     return float(result)
+
+
+def whole(name: str, value: Any, least: int = 0) -> int:
+    """A whole number of at least `least`."""
+    number = scalar(name, value)
+    if number != int(number) or number < least:
+        raise BadInput(f"{name}: expected a whole number, at least {least}, got {value}")
+    return int(value)
+
+
+def chance(name: str, value: Any) -> float:
+    """A number in (0, 1)."""
+    number = scalar(name, value)
+    if not 0 < number < 1:
+        raise BadInput(f"{name}: expected a number between 0 and 1, both excluded, got {number:g}")
+    return number

@@ -1,6 +1,5 @@
 """The edit model: maximum likelihood of the edit given the draft, when the form of the user's kernel is known."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -13,7 +12,7 @@ from sim.errors import BadInput, choose
 from sim.learners.contract import EditLog, Fit, Learner, Status, answer, status_of
 from sim.learners.defaults import RIDGE
 from sim.learners.preference import Preference
-from sim.newton import Expansion, Function, Minimum, minimise, ridged
+from sim.newton import Minimum, expansion, minimise, ridged
 from sim.policies import LogLinear, LogPolicy, Mixture, PolicyClass, PolicyList
 from sim.pytrees import pytree
 from sim.world import World
@@ -86,7 +85,7 @@ class EditModel(Learner):
             return _members(objective, ridge, policies)
         starts = self._starts(log, world, policies)
         function = ridged(
-            _expansion(lambda point: objective.total(policies.log_policy(point[:-1]), point[-1])),
+            expansion(lambda point: objective.total(policies.log_policy(point[:-1]), point[-1])),
             ridge,
         )
         return jax.vmap(lambda start: minimise(function, start, convex=False))(starts)
@@ -119,7 +118,7 @@ def _members(objective: _Objective, ridge: Array, policies: PolicyList) -> Minim
     """The best strength for every member of the list."""
 
     def best_strength(log_policy: Array) -> Minimum:
-        function = _expansion(lambda point: objective.total(log_policy, point[0]))
+        function = expansion(lambda point: objective.total(log_policy, point[0]))
         return minimise(ridged(function, ridge), jnp.zeros(1), convex=False)
 
     minima = jax.vmap(best_strength)(policies.log_policies)
@@ -186,19 +185,3 @@ def _attributes_of(responses: int) -> int:
     if 2**attributes != responses:
         raise BadInput(f'edit-model: form "redraw" needs 2^K responses, got {responses}; use form "lazy"')
     return attributes
-
-
-def _expansion(function: Callable[[Array], Array]) -> Function:
-    """Value, gradient and Hessian by automatic differentiation, in one pass."""
-
-    def slope(point: Array) -> tuple[Array, tuple[Array, Array]]:
-        value, gradient = jax.value_and_grad(function)(point)
-        return gradient, (value, gradient)
-
-    def expand(point: Array) -> Expansion:
-        hessian, (value, gradient) = jax.jacfwd(slope, has_aux=True)(point)
-        # A step so long that the derivatives overflow is refused like one that does not descend.
-        finite = jnp.all(jnp.isfinite(gradient)) & jnp.all(jnp.isfinite(hessian))
-        return Expansion(jnp.where(finite, value, jnp.inf), gradient, hessian)
-
-    return expand
