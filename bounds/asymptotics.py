@@ -184,11 +184,15 @@ def _of_minimiser(learner: Learner, world: World, policies: PolicyClass, triples
     start = learner.start(world, policies)  # type: ignore[attr-defined]
     identified, free = _directions(np.asarray(_curvature(learner, world, policies, triples, start)))
     point, converged, hessian = _minimise(learner, world, policies, triples, start, jnp.asarray(identified))
-    curvature = np.linalg.eigvalsh(np.asarray(hessian))
-    if not bool(converged) or curvature.min(initial=1.0) <= FREE * curvature.max(initial=1.0):
+    settled = _settled(learner, world, policies, start, identified, np.asarray(hessian))
+    if settled is not None and settled.shape[1] < identified.shape[1]:
+        identified = settled
+        point, converged, hessian = _minimise(learner, world, policies, triples, point, jnp.asarray(identified))
+    if not bool(converged) or settled is None:
         return Prediction(None, None, "no_minimiser", "the loss falls for ever along some direction of the parameters")
-    subopt, moments = _moments(learner, world, policies, triples, point, jnp.asarray(identified), hessian)
-    limit = float(subopt)
+    subopt, moments = _moments(learner, world, policies, triples, point, jnp.asarray(identified), jnp.asarray(hessian))
+    # Never negative but by rounding.
+    limit = max(float(subopt), 0.0)
     if not np.isfinite(limit):
         return Prediction(None, None, "ok", "infinite: the limit gives responses that the optimum never gives")
     moments = Moments(*(np.asarray(part) for part in moments))
@@ -209,6 +213,26 @@ def _directions(curvature: np.ndarray) -> tuple[np.ndarray, str | None]:
     shown = "; ".join(np.array2string(v, precision=3, suppress_small=True, max_line_width=10**6) for v in free.T[:3])
     more = f" and {free.shape[1] - 3} more" if free.shape[1] > 3 else ""
     return vectors[:, kept], f"{free.shape[1]} of {len(values)} directions are free: {shown}{more}"
+
+
+def _settled(
+    learner: Learner, world: World, policies: PolicyClass, start: Array, identified: np.ndarray, hessian: np.ndarray
+) -> np.ndarray | None:
+    """The directions in which the search found a bottom; None if the policy needs others.
+
+    A parameter that names no policy may run away (the strength of a user who always edits, in the edit model).
+    """
+    values, vectors = np.linalg.eigh(hessian)
+    kept = values > FREE * values.max(initial=0.0)
+    if kept.all():
+        return identified
+    ran_away = jnp.asarray(identified @ vectors[:, ~kept])
+    here = learner.log_policy(start, world, policies)  # type: ignore[attr-defined]
+    for direction in ran_away.T:
+        there = learner.log_policy(start + direction, world, policies)  # type: ignore[attr-defined]
+        if not np.allclose(np.exp(here), np.exp(there), rtol=0, atol=1e-6):
+            return None
+    return identified @ vectors[:, kept]
 
 
 def _over_triples(function: Callable[[Triples], Any], triples: Triples) -> Any:

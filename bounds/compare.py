@@ -54,9 +54,10 @@ def _of_regime(regime: Regime) -> Iterator[tuple[dict[str, Any], dict[str, Any]]
         world, policies = sweep.build(description)
         for name, learner in made:
             prediction = predicted(learner, world, policies)
-            for cell in cells:
+            bounds = bounds_of(learner, world, policies, [cell.n for cell in cells], regime.delta)
+            for i, cell in enumerate(cells):
                 columns = {"predicted": prediction.at(cell.n), "limit": prediction.limit}
-                columns |= _columns(bounds_of(learner, world, policies, cell.n, regime.delta))
+                columns |= _columns({bound: values[i] for bound, values in bounds.items()})
                 yield sweep.identity(name, learner.settings(), cell), columns
 
 
@@ -71,18 +72,25 @@ def predicted(learner: Learner, world: World, policies: PolicyClass) -> Predicti
         return Prediction(None, None, reason=str(error))
 
 
-def bounds_of(learner: Learner, world: World, policies: PolicyClass, n: int, delta: float) -> dict[str, Bound]:
-    """Every bound that speaks of this learner with these settings, by name."""
-    found = {}
+def bounds_of(
+    learner: Learner, world: World, policies: PolicyClass, ns: list[int], delta: float
+) -> dict[str, list[Bound]]:
+    """Every bound that speaks of this learner with these settings, by name, at each n.
+
+    Raises:
+        BadInput: n below 1, delta outside (0, 1).
+    """
     if isinstance(learner, Cost):
-        if learner.cost_class == "linear" and float(learner.radius) > 0:
-            found["cost_population"] = pessimism.population(learner, world, n, delta)
-        return found
-    if getattr(learner, "link", "balance") == "balance":
-        for name, (speaks_of, bound) in finite_class.BOUNDS.items():
-            if speaks_of == learner.name:
-                found[name] = bound(world, policies, n, delta)
-    return found
+        return _of_cost(learner, world, ns, delta) if learner.cost_class == "linear" and float(learner.radius) else {}
+    names = finite_class.bounds_for(learner.name, getattr(learner, "link", "balance"))
+    return {name: finite_class.values(name, world, policies, ns, delta) for name in names}
+
+
+def _of_cost(learner: Cost, world: World, ns: list[int], delta: float) -> dict[str, list[Bound]]:
+    names = ("radius", "ridge", "c_max", "noise_bound", "weight_bound")
+    given = {name: getattr(learner, name) for name in names}
+    settings = {name: None if value is None else float(value) for name, value in given.items()}
+    return {"cost_population": [pessimism.population(world, n, delta, **settings) for n in ns]}  # type: ignore[arg-type]
 
 
 def _columns(bounds: dict[str, Bound]) -> dict[str, Any]:
@@ -91,14 +99,13 @@ def _columns(bounds: dict[str, Bound]) -> dict[str, Any]:
 
 
 def _with_realised(columns: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """The pessimism bound of each row, from the radius and the bonus that the row itself carries."""
+    """The pessimism bound of each row, (1 + 1 / radius) bonus, from what the row itself carries (4.4)."""
     if f"{PREFIX}cost_population" not in columns:
         return columns
     ours = columns[f"{PREFIX}cost_population"].notna().to_numpy()
-    value = np.where(ours, 2 * table["bonus"].to_numpy(), np.nan)
-    return columns.assign(
-        **{f"{PREFIX}cost": value, f"{PREFIX}cost_holds": columns[f"{PREFIX}cost_population_holds"]}
-    ).drop(columns=[f"{PREFIX}cost_population_holds"])
+    radius = np.where(ours, table["radius"].to_numpy(float), 1.0)
+    value = np.where(ours, (1 + 1 / radius) * table["bonus"].to_numpy(float), np.nan)
+    return columns.assign(**{f"{PREFIX}cost": value, f"{PREFIX}cost_holds": columns[f"{PREFIX}cost_population_holds"]})
 
 
 def bound_names(table: pd.DataFrame) -> list[str]:

@@ -56,7 +56,7 @@ def predictions(
 def _at(
     found: Prediction, learner: Learner, world: World, policies: PolicyClass, n: int, delta: float
 ) -> dict[str, Any]:
-    bounds = compare.bounds_of(learner, world, policies, n, delta)
+    bounds = compare.bounds_of(learner, world, policies, [n], delta)
     values: dict[str, Any] = {
         "n": n,
         "delta": delta,
@@ -66,7 +66,7 @@ def _at(
     if isinstance(learner, Early):
         lam, predicted = asymptotics.best_weight(world, n, learner.link, policies)
         values |= {"best_lam": lam, "best_lam_predicted": predicted}
-    return values | {"bounds": {name: _shown(bound) for name, bound in bounds.items()}}
+    return values | {"bounds": {name: _shown(found[0]) for name, found in bounds.items()}}
 
 
 def _shown(bound: Any) -> dict[str, Any]:

@@ -60,7 +60,9 @@ def expansion(function: Callable[[Array], Array]) -> Function:
 
     def expand(point: Array) -> Expansion:
         hessian, (value, gradient) = jax.jacfwd(slope, has_aux=True)(point)
-        return Expansion(value, gradient, hessian)
+        # A step so long that the derivatives overflow is refused like one that does not descend.
+        finite = jnp.all(jnp.isfinite(gradient)) & jnp.all(jnp.isfinite(hessian))
+        return Expansion(jnp.where(finite, value, jnp.inf), gradient, hessian)
 
     return expand
 
