@@ -6,21 +6,39 @@ eps_n alone.  Shapes: X contexts, A responses, M policies of a list.  Contexts o
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 from scipy.special import expit
 
-from bounds import contraction, realizability
+from bounds import contraction
 from bounds.bound import Bound
+from bounds.class_size import (
+    ball_radius,
+    chosen_ball,
+    edited_policy,
+    largest_feature,
+    largest_gap,
+    largest_log_ratio,
+    largest_span,
+    log_of,
+    membership,
+    outside_ball,
+    seen,
+)
 from bounds.coverage import preference_coverage
 from sim import checks
 from sim.errors import BadInput, choose
-from sim.policies import LogLinear, Mixture, PolicyClass, PolicyList, centred_regression
+from sim.policies import Mixture, PolicyClass, PolicyList
 from sim.world import World
+
+__all__ = [
+    "BOUNDS", "ball_radius", "bounds_for", "epsilon", "pref", "pref_paper", "pref_set", "sup", "sup_paper", "sup_set",
+    "sup_sharp", "values",
+]  # fmt: skip
 
 EDITED_IN_CLASS, OPTIMUM_IN_CLASS = "q∘pi_ref in the class", "pi* in the class"
 EDITED_IN_BALL, OPTIMUM_IN_BALL = "theta of q∘pi_ref in the ball", "theta* in the ball"
@@ -68,14 +86,11 @@ def epsilon(policies: PolicyClass, n: int, delta: float, world: World, ball: flo
     if isinstance(policies, Mixture):
         raise BadInput(f"policies: {NO_MIXTURE}, got a mixture")
     cover = (
-        2 * policies.dimension * math.log1p(4 * _largest_feature(world, policies) * _ball(world, policies, ball) * n)
+        2
+        * policies.dimension
+        * math.log1p(4 * largest_feature(world, policies) * chosen_ball(world, policies, ball) * n)
     )
     return math.sqrt((cover + 2 * math.log(1 / delta) + 1) / n) + 1 / n
-
-
-def ball_radius(world: World) -> float:
-    """Theta = 2 max(|theta*|, |theta_edited|), the least-norm least-squares parameters of pi* and q∘pi_ref (4.6)."""
-    return 2 * max(_norm(world, np.asarray(world.optimal)), _norm(world, _edited(world)))
 
 
 def sup_paper(world: World, policies: PolicyClass, n: int, delta: float, ball: float | None = None) -> Bound:
@@ -210,10 +225,9 @@ def _at(part: Part, eps: float) -> Bound:
 
 def _sup_paper(world: World, policies: PolicyClass, ball: float | None) -> Part:
     beta = float(world.temperature)
-    seen = _seen(world)
-    worst = float(np.max(1 - contraction.gamma_min(world)[seen]))
+    worst = float(np.max(1 - contraction.gamma_min(world)[seen(world)]))
     distance = float(world.tv(world.reference, world.optimal))
-    span = _largest_span(world, policies, np.asarray(world.log_optimal), ball)
+    span = largest_span(world, policies, np.asarray(world.log_optimal), ball)
     # A product with a span of +inf is +inf, also where the factor is zero: nothing is known then.
     approximation = math.inf if math.isinf(span) else beta * span * worst * distance
 
@@ -228,10 +242,10 @@ def _sup_paper(world: World, policies: PolicyClass, ball: float | None) -> Part:
 
 def _sup_sharp(world: World, policies: PolicyClass, ball: float | None) -> Part:
     beta = float(world.temperature)
-    log_edited = _log(_edited(world))
-    span = _largest_gap(world, log_edited, np.asarray(world.log_optimal))
-    log_ratio = _largest_log_ratio(world, policies, log_edited, ball)
-    floor = float(world.suboptimality(world.edited(world.reference)))
+    log_edited = log_of(edited_policy(world))
+    span = largest_gap(world, log_edited, np.asarray(world.log_optimal))
+    log_ratio = largest_log_ratio(world, policies, log_edited, ball)
+    floor = float(_suboptimalities(world, jnp.asarray(log_edited)[None])[0])
 
     def value(eps: float) -> tuple[float, dict[str, float]]:
         statistical = beta * (span * eps + (2 + log_ratio) * eps**2)
@@ -267,13 +281,13 @@ def _sup_set(world: World, policies: PolicyClass, ball: float | None) -> Part:
     violations = _edited_in_class(world, policies, ball)
     if not isinstance(policies, PolicyList):
         return Part(_nothing, {}, violations, NO_LIST)
-    roots = np.exp(np.asarray(policies.log_policies) / 2) - np.sqrt(_edited(world))
+    roots = np.exp(np.asarray(policies.log_policies) / 2) - np.sqrt(edited_policy(world))
     apart = np.sum(roots**2, axis=2) @ np.asarray(world.context_probs)
     return _set_part(world, policies, apart, violations)
 
 
 def _pref(world: World, policies: PolicyClass, ball: float | None, textbook: bool = False) -> Part:
-    radius = _largest_span(world, policies, _log(np.asarray(world.reference)), ball)
+    radius = largest_span(world, policies, log_of(np.asarray(world.reference)), ball)
     cover = preference_coverage(world, policies)
     with np.errstate(over="ignore"):
         constant = float(2 + 2 * np.cosh(radius) if textbook else 4 * np.cosh(radius / 2))
@@ -315,13 +329,18 @@ _BUILDERS: dict[str, Builder] = {
 
 
 def _set_part(world: World, policies: PolicyList, apart: np.ndarray, violations: dict[str, float]) -> Part:
-    subopts = np.asarray(jax.vmap(world.suboptimality)(jnp.exp(policies.log_policies)))
+    subopts = np.asarray(_suboptimalities(world, policies.log_policies))
 
     def value(eps: float) -> tuple[float, dict[str, float]]:
         inside = subopts[apart <= eps**2]
         return float(inside.max(initial=0.0)), {"members": float(len(inside))}
 
     return Part(value, {}, violations)
+
+
+@jax.jit
+def _suboptimalities(world: World, log_policies: Float[Array, "M X A"]) -> Float[Array, " M"]:
+    return jax.vmap(world.suboptimality)(jnp.exp(log_policies))
 
 
 def _nothing(eps: float) -> tuple[float, dict[str, float]]:
@@ -332,7 +351,7 @@ def _margins(world: World, log_policy: np.ndarray) -> np.ndarray:
     """D(y, e) = r(e) - r(y) at [x, y, e], r = log(pi / pi_ref), 0 off the reference's support as in the learner."""
     supported = np.asarray(world.reference) > 0
     with np.errstate(invalid="ignore"):
-        ratio = np.where(supported, log_policy - _log(np.asarray(world.reference)), 0.0)
+        ratio = np.where(supported, log_policy - log_of(np.asarray(world.reference)), 0.0)
         return ratio[:, None, :] - ratio[:, :, None]
 
 
@@ -346,96 +365,11 @@ def _pair_distance(margins: np.ndarray, true: np.ndarray, law: np.ndarray) -> fl
 
 
 def _edited_in_class(world: World, policies: PolicyClass, ball: float | None) -> dict[str, float]:
-    found = {EDITED_IN_CLASS: _membership(world, policies, _edited(world))}
-    return found | _in_ball(EDITED_IN_BALL, world, policies, _edited(world), ball)
+    found = {EDITED_IN_CLASS: membership(world, policies, edited_policy(world))}
+    return found | outside_ball(EDITED_IN_BALL, world, policies, edited_policy(world), ball)
 
 
 def _preference_assumptions(world: World, policies: PolicyClass, ball: float | None) -> dict[str, float]:
     optimal = np.asarray(world.optimal)
-    found = {OPTIMUM_IN_CLASS: _membership(world, policies, optimal), BALANCE: contraction.balance_violation(world)}
-    return found | _in_ball(OPTIMUM_IN_BALL, world, policies, optimal, ball)
-
-
-def _membership(world: World, policies: PolicyClass, policy: np.ndarray) -> float:
-    """A list: min over members of the largest difference of a probability.  Log-linear: the log residual."""
-    seen = _seen(world)
-    if isinstance(policies, PolicyList):
-        apart = np.abs(np.exp(np.asarray(policies.log_policies)) - policy)[:, seen]
-        return float(apart.max(axis=(1, 2)).min())
-    if np.any((policy > 0)[seen] != np.asarray(policies.possible)[seen]):
-        return math.inf
-    return realizability.log_linear_residual(_with_features(world, policies), policy)
-
-
-def _in_ball(
-    name: str, world: World, policies: PolicyClass, policy: np.ndarray, ball: float | None
-) -> dict[str, float]:
-    if not isinstance(policies, LogLinear):
-        return {}
-    return {name: max(0.0, _norm(_with_features(world, policies), policy) - _ball(world, policies, ball))}
-
-
-def _largest_span(world: World, policies: PolicyClass, log_other: np.ndarray, ball: float | None) -> float:
-    """max over the class and x of span_y log(pi / other).  Log-linear: 2 max|phi| Theta + max_x span log other."""
-    if isinstance(policies, PolicyList):
-        return _largest_gap(world, np.asarray(policies.log_policies), log_other)
-    return _reach(world, policies, ball) + _largest_gap(world, _uniform(policies), log_other)
-
-
-def _largest_log_ratio(world: World, policies: PolicyClass, log_other: np.ndarray, ball: float | None) -> float:
-    """log V = max over the class, x and y of log(pi / other).  Log-linear: it is at most the span."""
-    if isinstance(policies, PolicyList):
-        return float(np.nanmax(_log_ratios(np.asarray(policies.log_policies), log_other)[..., _seen(world), :]))
-    return _largest_span(world, policies, log_other, ball)
-
-
-def _largest_gap(world: World, logs: np.ndarray, log_other: np.ndarray) -> float:
-    ratios = _log_ratios(logs, log_other)[..., _seen(world), :]
-    return float(np.max(np.nanmax(ratios, axis=-1) - np.nanmin(ratios, axis=-1)))
-
-
-def _log_ratios(logs: np.ndarray, log_other: np.ndarray) -> np.ndarray:
-    """log(pi / other); nan where neither gives the response, infinite where one of them does."""
-    with np.errstate(invalid="ignore"):
-        return logs - log_other
-
-
-def _reach(world: World, policies: PolicyClass, ball: float | None) -> float:
-    """2 max|phi| Theta: the largest span of <theta, phi> within the ball."""
-    return 2 * _largest_feature(world, policies) * _ball(world, policies, ball)
-
-
-def _largest_feature(world: World, policies: Any) -> float:
-    given = np.asarray(policies.support) & _seen(world)[:, None]
-    return float(np.linalg.norm(np.asarray(policies.features.table)[given], axis=1).max())
-
-
-def _ball(world: World, policies: PolicyClass, ball: float | None) -> float:
-    if ball is None:
-        return ball_radius(_with_features(world, policies))
-    return checks.in_range("ball", ball, 0, math.inf)
-
-
-def _with_features(world: World, policies: Any) -> World:
-    return replace(world, policy_features=policies.features)
-
-
-def _uniform(policies: PolicyClass) -> np.ndarray:
-    return np.where(np.asarray(policies.possible), 0.0, -np.inf)
-
-
-def _norm(world: World, policy: np.ndarray) -> float:
-    return float(np.linalg.norm(np.linalg.lstsq(*centred_regression(world, policy), rcond=None)[0]))
-
-
-def _edited(world: World) -> np.ndarray:
-    return np.asarray(world.edited(world.reference))
-
-
-def _log(policy: np.ndarray) -> np.ndarray:
-    with np.errstate(divide="ignore"):
-        return np.log(policy)
-
-
-def _seen(world: World) -> np.ndarray:
-    return np.asarray(world.context_probs) > 0
+    found = {OPTIMUM_IN_CLASS: membership(world, policies, optimal), BALANCE: contraction.balance_violation(world)}
+    return found | outside_ball(OPTIMUM_IN_BALL, world, policies, optimal, ball)

