@@ -32,6 +32,9 @@ SEARCH = (1e-4, 1e3)
 """Where the best weight of early ensembling is looked for."""
 
 
+ArrayLike = Array | np.ndarray
+
+
 class Triples(NamedTuple):
     """The possible triples of a log, with their probabilities."""
 
@@ -47,11 +50,11 @@ class Moments(NamedTuple):
     `slope` and `bend` are gradient and Hessian of S, `variance` is V = H^-1 G H^-1, `bias` is b.
     """
 
-    slope: Float[Array, " k"]
-    bend: Float[Array, "k k"]
-    variance: Float[Array, "k k"]
-    bias: Float[Array, " k"]
-    ridge_pull: Float[Array, ""]
+    slope: Float[ArrayLike, " k"]
+    bend: Float[ArrayLike, "k k"]
+    variance: Float[ArrayLike, "k k"]
+    bias: Float[ArrayLike, " k"]
+    ridge_pull: Float[ArrayLike, ""]
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,9 @@ class Prediction:
         if self.limit is None or self.moments is None:
             return None
         m = self.moments
-        return self.limit + quadratic_forms.quantile(level, m.bias / n, m.variance / n, m.slope, m.bend)
+        return self.limit + quadratic_forms.quantile(
+            level, *(np.asarray(part) for part in (m.bias / n, m.variance / n, m.slope, m.bend))
+        )
 
 
 @dataclass(frozen=True)
@@ -177,14 +182,21 @@ def _of_list(learner: PolicyLearner, world: World, policies: PolicyList) -> Pred
     law = world.triple_law()
     values = jax.vmap(lambda table: learner.total(table, law, world))(policies.log_policies)
     index = int(jnp.argmin(jnp.where(jnp.isnan(values), jnp.inf, values)))
-    return Prediction(float(world.suboptimality(jnp.exp(policies.log_policies[index]))), 0.0)
+    limit = float(world.suboptimality(jnp.exp(policies.log_policies[index])))
+    return Prediction(limit, None, reason="a finite list has a limit, approached exponentially fast, and no 1/n term")
 
 
 def _of_minimiser(learner: Learner, world: World, policies: PolicyClass, triples: Triples, ridge: float) -> Prediction:
     start = learner.start(world, policies)  # type: ignore[attr-defined]
-    identified, free = _directions(np.asarray(_curvature(learner, world, policies, triples, start)))
+    identified, free = np.eye(start.shape[0]), None
     point, converged, hessian = _minimise(learner, world, policies, triples, start, jnp.asarray(identified))
-    settled = _settled(learner, world, policies, start, identified, np.asarray(hessian))
+    settled: np.ndarray | None = identified
+    if not _full_rank(np.asarray(hessian)):
+        at_start = np.asarray(_curvature(learner, world, policies, triples, start))
+        identified, free = _directions(at_start)
+        point, converged, hessian = _minimise(learner, world, policies, triples, start, jnp.asarray(identified))
+        scale = float(np.abs(np.linalg.eigvalsh(at_start)).max(initial=0.0))
+        settled = _settled(learner, world, policies, start, identified, np.asarray(hessian), scale)
     if settled is not None and settled.shape[1] < identified.shape[1]:
         identified = settled
         point, converged, hessian = _minimise(learner, world, policies, triples, point, jnp.asarray(identified))
@@ -203,6 +215,11 @@ def _of_minimiser(learner: Learner, world: World, policies: PolicyClass, triples
     return Prediction(limit, coefficient, "rank_deficient", free, moments)
 
 
+def _full_rank(hessian: np.ndarray) -> bool:
+    values = np.linalg.eigvalsh(hessian)
+    return bool(values.min(initial=1.0) > FREE * values.max(initial=1.0))
+
+
 def _directions(curvature: np.ndarray) -> tuple[np.ndarray, str | None]:
     """An orthonormal basis (p, k) of the identified directions, and the free ones in words."""
     values, vectors = np.linalg.eigh(curvature)
@@ -216,14 +233,21 @@ def _directions(curvature: np.ndarray) -> tuple[np.ndarray, str | None]:
 
 
 def _settled(
-    learner: Learner, world: World, policies: PolicyClass, start: Array, identified: np.ndarray, hessian: np.ndarray
+    learner: Learner,
+    world: World,
+    policies: PolicyClass,
+    start: Array,
+    identified: np.ndarray,
+    hessian: np.ndarray,
+    scale: float,
 ) -> np.ndarray | None:
-    """The directions in which the search found a bottom; None if the policy needs others.
+    """The directions in which the search found a bottom, against the curvature at the start, `scale`.
 
-    A parameter that names no policy may run away (the strength of a user who always edits, in the edit model).
+    None if the policy needs others.  A parameter that names no policy may run away: the strength of a user who
+    always edits, in the edit model.
     """
     values, vectors = np.linalg.eigh(hessian)
-    kept = values > FREE * values.max(initial=0.0)
+    kept = values > FREE * scale
     if kept.all():
         return identified
     ran_away = jnp.asarray(identified @ vectors[:, ~kept])

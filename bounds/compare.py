@@ -11,7 +11,6 @@ from bounds import asymptotics, finite_class, pessimism
 from bounds.asymptotics import Prediction
 from bounds.bound import Bound
 from sim import learners, regimes, summary, sweep
-from sim.errors import BadInput
 from sim.learners import Cost, Learner
 from sim.policies import PolicyClass
 from sim.regimes import Regime
@@ -68,7 +67,8 @@ def predicted(learner: Learner, world: World, policies: PolicyClass) -> Predicti
         return Prediction(float(world.suboptimality(policy)), 0.0)
     try:
         return asymptotics.predict(learner, world, policies, float(getattr(learner, "ridge", 0.0)))
-    except BadInput as error:
+    except Exception as error:
+        # A learner of a user's own may not be differentiable; a finished run must not be lost to its theory.
         return Prediction(None, None, reason=str(error))
 
 
@@ -242,6 +242,8 @@ def _held(group: pd.DataFrame) -> str:
 
 
 def _accuracy_lines(found: pd.DataFrame) -> list[str]:
+    # A baseline is exact: nothing is predicted.
+    found = found[found["standard_error"] > 1e-9 * found["measured"]] if len(found) else found
     if found.empty:
         return []
     lines = ["Predictions: measured over predicted, less one, per n (mean over cells, %)"]

@@ -1,5 +1,6 @@
 """The efficiency floor: how well any estimator can do that knows the form of the user's kernel."""
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -12,7 +13,7 @@ from bounds.realizability import log_linear_residual
 from sim import kernels
 from sim.errors import BadInput
 from sim.learners.edit_model import kernel_of
-from sim.policies import centred_regression, log_linear
+from sim.policies import LogLinear, centred_regression, log_linear
 from sim.world import World
 
 _RANK = 1e-10
@@ -86,15 +87,22 @@ def edit_information(world: World, form: str, strength: float) -> np.ndarray:
     known = 1 - strength <= EXACT
     logit = jnp.asarray(40.0 if known else np.log(strength / (1 - strength)))
 
+    law = np.asarray(world.triple_law())
+    scores = np.asarray(_scores(form, policies, jnp.append(theta, logit)))[law > 0]
+    information = scores.T @ (law[law > 0][:, None] * scores)
+    own = information[-1, -1]
+    return information[:-1, :-1] - (0.0 if known else np.outer(information[-1, :-1], information[-1, :-1]) / own)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _scores(form: str, policies: LogLinear, point: jax.Array) -> jax.Array:
+    """grad log q_{theta,s}(e|x, y) at [x, y, e]; zero where the edit is impossible."""
+
     def log_kernel(point: jax.Array) -> jax.Array:
         kernel = kernel_of(form, policies.log_policy(point[:-1]), point[-1])
         return jnp.log(jnp.where(kernel > 0, kernel, 1.0))
 
-    law = np.asarray(world.triple_law())
-    scores = np.asarray(jax.jacfwd(log_kernel)(jnp.append(theta, logit)))[law > 0]
-    information = scores.T @ (law[law > 0][:, None] * scores)
-    own = information[-1, -1]
-    return information[:-1, :-1] - (0.0 if known else np.outer(information[-1, :-1], information[-1, :-1]) / own)
+    return jax.jacfwd(log_kernel)(point)
 
 
 def _optimal_parameters(world: World) -> np.ndarray:

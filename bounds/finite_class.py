@@ -288,7 +288,7 @@ def _sup_set(world: World, policies: PolicyClass, ball: float | None) -> Part:
 
 def _pref(world: World, policies: PolicyClass, ball: float | None, textbook: bool = False) -> Part:
     radius = largest_span(world, policies, log_of(np.asarray(world.reference)), ball)
-    cover = preference_coverage(world, policies)
+    cover = preference_coverage(world, policies)  # type: ignore[arg-type]
     with np.errstate(over="ignore"):
         constant = float(2 + 2 * np.cosh(radius) if textbook else 4 * np.cosh(radius / 2))
     infinite = math.isinf(constant) or math.isinf(cover)

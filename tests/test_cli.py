@@ -77,7 +77,8 @@ def test_self_consistent_world_reports_all_roots() -> None:
 def test_regimes_lists_what_ships() -> None:
     names = [line.split()[0] for line in medley("regimes").stdout.splitlines()]
     expected = {"tradeoffs", "link", "cost-wins", "broken-balance", "weak-user-subsets", "mixture"}
-    assert names == sorted(expected | {"tempered-balance", "misspecified"})
+    expected |= {"tempered-balance", "misspecified", "who-wins", "finite-class", "many-attributes", "edit-model"}
+    assert names == sorted(expected)
 
 
 def test_run_writes_the_folder_prints_the_table_and_can_be_typed_twice(tmp_path: Path) -> None:

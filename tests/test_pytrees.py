@@ -37,7 +37,7 @@ def test_static_fields_are_structure_and_the_rest_are_leaves() -> None:
 
 
 def test_a_learner_that_is_registered_otherwise_is_refused() -> None:
-    @sim.pytree
+    @jax.tree_util.register_dataclass
     @dataclasses.dataclass(frozen=True)
     class Mine(Learner):
         name: ClassVar[str] = "mine"
