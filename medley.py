@@ -45,8 +45,8 @@ def run(
     from bounds import joined, readable
     from figures import report, suboptimality
     from sim import BadInput, regimes
-    from sim.run import cache_compiled_code
-    from sim.run import run as simulate
+    from sim.compiled import cache_compiled_code
+    from sim.runs import run as simulate
     from sim.store import write_summary, write_table
     from sim.summary import text_table
 
@@ -116,7 +116,7 @@ def predict(
     """Print the limit and the 1/n coefficient of a learner's SubOpt; with --n its prediction and bounds."""
     from bounds.predictions import predictions, readable
     from sim import families, learners, plugins, regimes
-    from sim.run import cache_compiled_code
+    from sim.compiled import cache_compiled_code
 
     plugins.load(plugins.read(plugin or []))
     parameters, user = regimes.world_overrides(set_ or [])

@@ -17,7 +17,7 @@ from scipy import optimize
 from bounds import quadratic_forms
 from sim import newton
 from sim.errors import BadInput
-from sim.learners import Cost, Early, Learner
+from sim.learners import Cost, Learner
 from sim.learners.contract import EditLog, PolicyLearner
 from sim.policies import LogLinear, PolicyClass, PolicyList, log_linear
 from sim.world import World
@@ -27,9 +27,6 @@ FREE = 1e-11
 
 BLOCK = 4096
 """Triples whose losses are differentiated at once: the memory is this times the table of the policy."""
-
-SEARCH = (1e-4, 1e3)
-"""Where the best weight of early ensembling is looked for."""
 
 
 ArrayLike = Array | np.ndarray
@@ -275,12 +272,32 @@ def _mean_loss(learner: Learner, world: World, policies: PolicyClass, triples: T
     return triples.law @ _over_triples(loss, triples)
 
 
-@jax.jit
+class _Compiled:
+    """A function of (learner, world, policies, triples, ...), compiled in haste where triples are few: there the
+    compiler takes a thousand times as long as the code that it makes.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.in_haste = jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
+        self.with_care = jax.jit(function)
+
+    def __call__(
+        self, learner: Learner, world: World, policies: PolicyClass, triples: Triples, *rest: ArrayLike
+    ) -> Any:
+        function = self.in_haste if triples.law.shape[0] <= BLOCK else self.with_care
+        return function(learner, world, policies, triples, *rest)
+
+    def compilations(self) -> int:
+        """How often it was compiled: once per shape."""
+        return self.in_haste._cache_size() + self.with_care._cache_size()  # type: ignore[attr-defined]
+
+
+@_Compiled
 def _curvature(learner: Learner, world: World, policies: PolicyClass, triples: Triples, point: Array) -> Array:
     return newton.expansion(lambda theta: _mean_loss(learner, world, policies, triples, theta))(point).hessian
 
 
-@jax.jit
+@_Compiled
 def _minimise(
     learner: Learner, world: World, policies: PolicyClass, triples: Triples, start: Array, basis: Array
 ) -> tuple[Array, Array, Array]:
@@ -296,7 +313,7 @@ def _minimise(
     return start + basis @ found.point, found.converged, found.hessian
 
 
-@jax.jit
+@_Compiled
 def _moments(
     learner: Learner,
     world: World,
@@ -358,27 +375,3 @@ def _suboptimality(log_policy: Array, world: World) -> Array:
     logs = jnp.where(possible, log_policy, 0.0) - jnp.where(possible, world.log_optimal, 0.0)
     terms = jnp.where(possible, jnp.exp(jnp.where(possible, log_policy, 0.0)) * logs, 0.0)
     return world.temperature * jnp.sum(world.context_probs[:, None] * terms)
-
-
-def best_weight(
-    world: World, n: float, link: str = "balance", policies: PolicyClass | None = None
-) -> tuple[float, float]:
-    """The weight lam of early ensembling with the smallest predicted SubOpt at n, and that prediction.
-
-    Minimises limit(lam) + coefficient(lam) / n over lam in {0} and `SEARCH` (docs/theory.md 5.4).
-    """
-
-    def predicted(lam: float) -> float:
-        value = predict(Early(jnp.asarray(lam, float), link), world, policies).at(n)  # type: ignore[arg-type]
-        return np.inf if value is None else value
-
-    low, high = np.log(SEARCH)
-    grid = np.linspace(low, high, 17)
-    values = [predicted(float(np.exp(point))) for point in grid]
-    middle = int(np.argmin(values))
-    left, right = grid[max(middle - 1, 0)], grid[min(middle + 1, len(grid) - 1)]
-    found = optimize.minimize_scalar(
-        lambda point: predicted(float(np.exp(point))), bounds=(left, right), method="bounded", options={"xatol": 1e-3}
-    )
-    candidates = [(0.0, predicted(0.0)), (float(np.exp(found.x)), float(found.fun))]
-    return min(candidates, key=lambda pair: pair[1])

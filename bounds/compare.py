@@ -7,14 +7,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from bounds import asymptotics, finite_class, pessimism
-from bounds.asymptotics import Prediction
 from bounds.bound import Bound
+from bounds.of_learner import bounds_of, predicted
 from sim import learners, regimes, summary, sweep
-from sim.learners import Cost, Learner
-from sim.policies import PolicyClass
+from sim.learners import Learner
 from sim.regimes import Regime
-from sim.world import World
 
 PREFIX = "bound_"
 
@@ -58,39 +55,6 @@ def _of_regime(regime: Regime) -> Iterator[tuple[dict[str, Any], dict[str, Any]]
                 columns = {"predicted": prediction.at(cell.n), "limit": prediction.limit}
                 columns |= _columns({bound: values[i] for bound, values in bounds.items()})
                 yield sweep.identity(name, learner.settings(), cell), columns
-
-
-def predicted(learner: Learner, world: World, policies: PolicyClass) -> Prediction:
-    """The prediction for a learner with its ridge; empty, with the reason, where there is none."""
-    if learner.baseline:
-        policy = world.reference if learner.name == "reference" else world.edited(world.reference)
-        return Prediction(float(world.suboptimality(policy)), 0.0)
-    try:
-        return asymptotics.predict(learner, world, policies, float(getattr(learner, "ridge", 0.0)))
-    except Exception as error:
-        # A learner of a user's own may not be differentiable; a finished run must not be lost to its theory.
-        return Prediction(None, None, reason=str(error))
-
-
-def bounds_of(
-    learner: Learner, world: World, policies: PolicyClass, ns: list[int], delta: float
-) -> dict[str, list[Bound]]:
-    """Every bound that speaks of this learner with these settings, by name, at each n.
-
-    Raises:
-        BadInput: n below 1, delta outside (0, 1).
-    """
-    if isinstance(learner, Cost):
-        return _of_cost(learner, world, ns, delta) if learner.cost_class == "linear" and float(learner.radius) else {}
-    names = finite_class.bounds_for(learner.name, getattr(learner, "link", "balance"))
-    return {name: finite_class.values(name, world, policies, ns, delta) for name in names}
-
-
-def _of_cost(learner: Cost, world: World, ns: list[int], delta: float) -> dict[str, list[Bound]]:
-    names = ("radius", "ridge", "c_max", "noise_bound", "weight_bound")
-    given = {name: getattr(learner, name) for name in names}
-    settings = {name: None if value is None else float(value) for name, value in given.items()}
-    return {"cost_population": [pessimism.population(world, n, delta, **settings) for n in ns]}  # type: ignore[arg-type]
 
 
 def _columns(bounds: dict[str, Bound]) -> dict[str, Any]:

@@ -1,10 +1,7 @@
 """The efficiency floor: how well any estimator can do that knows the form of the user's kernel."""
 
-import functools
 from collections.abc import Callable
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import brentq
 
@@ -12,8 +9,6 @@ from bounds.bound import EXACT
 from bounds.realizability import log_linear_residual
 from sim import kernels
 from sim.errors import BadInput
-from sim.learners.edit_model import kernel_of
-from sim.policies import LogLinear, centred_regression, log_linear
 from sim.world import World
 
 _RANK = 1e-10
@@ -83,37 +78,72 @@ def efficiency_floor(world: World) -> tuple[float | None, str | None]:
 
 def edit_information(world: World, form: str, strength: float) -> np.ndarray:
     """I, shape (d, d): the information on theta in one triple, with s profiled out unless it is 1."""
-    policies, theta = log_linear(world), _optimal_parameters(world)
-    known = 1 - strength <= EXACT
-    logit = jnp.asarray(40.0 if known else np.log(strength / (1 - strength)))
-
+    kernel, slope, bend = _derivatives(world, form, strength)
     law = np.asarray(world.triple_law())
-    scores = np.asarray(_scores(form, policies, jnp.append(theta, logit)))[law > 0]
-    information = scores.T @ (law[law > 0][:, None] * scores)
-    own = information[-1, -1]
-    return information[:-1, :-1] - (0.0 if known else np.outer(information[-1, :-1], information[-1, :-1]) / own)
+    seen = law > 0
+    scores = np.column_stack([slope[seen], bend[seen]]) / kernel[seen][:, None]
+    information = scores.T @ (law[seen][:, None] * scores)
+    if 1 - strength <= EXACT:
+        return information[:-1, :-1]
+    cross = information[-1, :-1]
+    return information[:-1, :-1] - np.outer(cross, cross) / information[-1, -1]
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _scores(form: str, policies: LogLinear, point: jax.Array) -> jax.Array:
-    """grad log q_{theta,s}(e|x, y) at [x, y, e]; zero where the edit is impossible."""
+def _derivatives(world: World, form: str, strength: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """q_{theta,s}(e|x, y) at theta*, its gradient in theta (last axis) and its derivative in s, at [x, y, e]."""
+    optimal, centred = np.asarray(world.optimal), _centred(world)
+    if form == "redraw":
+        return _redraw_derivatives(optimal, centred, strength)
+    stays = np.eye(optimal.shape[1])
+    slope = strength * (optimal[:, :, None] * centred)[:, None]
+    slope = np.broadcast_to(slope, (*optimal.shape, *slope.shape[2:]))
+    return (1 - strength) * stays + strength * optimal[:, None], slope, optimal[:, None] - stays
 
-    def log_kernel(point: jax.Array) -> jax.Array:
-        kernel = kernel_of(form, policies.log_policy(point[:-1]), point[-1])
-        return jnp.log(jnp.where(kernel > 0, kernel, 1.0))
 
-    return jax.jacfwd(log_kernel)(point)
+def _redraw_derivatives(
+    optimal: np.ndarray, centred: np.ndarray, strength: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Those of q(y xor D|y) = pi(y xor D) sum over blocks B that contain D of w_B / m_B.
+
+    Sets of attributes are bits; m_B = sum of pi(y xor C) over C within B, w_B = s^|B| (1 - s)^(K - |B|).
+    """
+    sets = np.arange(optimal.shape[1])
+    within = ((sets[:, None] & sets) == sets[:, None]).astype(float)
+    weights, weight_slopes = _block_weights(np.array([int(block).bit_count() for block in sets]), strength)
+    changed = sets[:, None] ^ sets
+    law, moves = optimal[:, changed], centred[:, changed]
+    mass = law @ within
+    mass_slope = np.einsum("xyc,cb,xycd->xybd", law, within, moves, optimize=True)
+    given_rest = (weights / mass) @ within.T
+    shrink = np.einsum("xyb,xybd,cb->xycd", weights / mass**2, mass_slope, within, optimize=True)
+    slope = law[..., None] * (moves * given_rest[..., None] - shrink)
+    bend = law * ((weight_slopes / mass) @ within.T)
+    # From the change y xor e back to e; the map is its own inverse.
+    rows = sets[:, None]
+    return (law * given_rest)[:, rows, changed], slope[:, rows, changed], bend[:, rows, changed]
 
 
-def _optimal_parameters(world: World) -> np.ndarray:
-    rows, targets = centred_regression(world, np.asarray(world.optimal))
-    return np.linalg.lstsq(rows, targets, rcond=None)[0]
+def _block_weights(sizes: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:
+    """w_B and its derivative in s, for blocks of these sizes."""
+    kept = sizes.max(initial=0) - sizes
+    chosen, left = strength ** sizes.astype(float), (1 - strength) ** kept.astype(float)
+    # Where an exponent is zero its derivative is, whatever the power below it.
+    chosen_slope = sizes * strength ** np.maximum(sizes - 1.0, 0.0)
+    left_slope = -kept * (1 - strength) ** np.maximum(kept - 1.0, 0.0)
+    return chosen * left, chosen_slope * left + chosen * left_slope
 
 
 def _optimum_information(world: World) -> np.ndarray:
     """F = E_x Cov_{pi*}(phi | x), shape (d, d)."""
-    weights = world.context_probs[:, None] * world.optimal
-    return np.asarray(world.policy_features.centred(world.optimal).gram(weights))
+    centred = _centred(world)
+    weights = np.asarray(world.context_probs)[:, None] * np.asarray(world.optimal)
+    return np.einsum("xa,xad,xae->de", weights, centred, centred, optimize=True)
+
+
+def _centred(world: World) -> np.ndarray:
+    """phi(x, y) - E_{pi*}[phi | x], shape (X, A, d)."""
+    features = np.asarray(world.policy_features.table)
+    return features - np.einsum("xa,xad->xd", np.asarray(world.optimal), features)[:, None]
 
 
 def _inverse(information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

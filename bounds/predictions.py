@@ -3,8 +3,9 @@
 import math
 from typing import Any
 
-from bounds import asymptotics, compare, efficiency
+from bounds import asymptotics, efficiency, of_learner
 from bounds.asymptotics import Prediction
+from bounds.who_wins import best_weight
 from sim import checks
 from sim.errors import BadInput
 from sim.learners import Early, Learner
@@ -56,7 +57,7 @@ def predictions(
 def _at(
     found: Prediction, learner: Learner, world: World, policies: PolicyClass, n: int, delta: float
 ) -> dict[str, Any]:
-    bounds = compare.bounds_of(learner, world, policies, [n], delta)
+    bounds = of_learner.bounds_of(learner, world, policies, [n], delta)
     values: dict[str, Any] = {
         "n": n,
         "delta": delta,
@@ -64,7 +65,7 @@ def _at(
         "quantile": found.quantile(n, 1 - delta),
     }
     if isinstance(learner, Early):
-        lam, predicted = asymptotics.best_weight(world, n, learner.link, policies)
+        lam, predicted = best_weight(world, n, learner.link, policies)
         values |= {"best_lam": lam, "best_lam_predicted": predicted}
     return values | {"bounds": {name: _shown(found[0]) for name, found in bounds.items()}}
 

@@ -3,6 +3,9 @@
 Importing this package switches JAX to 64-bit floats: every exact quantity needs them.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 import jax
 
 jax.config.update("jax_enable_x64", True)
@@ -13,13 +16,24 @@ from sim.learners import Fits, fit, make  # noqa: E402
 from sim.learners import register as register_learner  # noqa: E402
 from sim.logs import Logs, Records, sample, sample_records, to_counts, to_records  # noqa: E402
 from sim.pytrees import pytree  # noqa: E402
-from sim.run import run  # noqa: E402
-from sim.store import load  # noqa: E402
 from sim.users import User, register_editor  # noqa: E402
 from sim.world import World, from_reference, plant  # noqa: E402
+
+if TYPE_CHECKING:
+    from sim.runs import run
+    from sim.store import load
 
 __all__ = [
     "BadInput", "Fits", "Logs", "Records", "User", "World", "fit", "from_reference", "load", "make", "plant", "pytree",
     "register_editor", "register_family", "register_learner", "run", "sample", "sample_records", "to_counts",
     "to_records", "world",
 ]  # fmt: skip
+
+# Tables take a third of a second to import, and one world or one prediction needs none.
+_OF_TABLES = {"run": "sim.runs", "load": "sim.store"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _OF_TABLES:
+        raise AttributeError(f"module 'sim' has no attribute '{name}'")
+    return getattr(import_module(_OF_TABLES[name]), name)

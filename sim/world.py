@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+from scipy import special
 
 from sim import checks
 from sim.editors import DenseEditor
@@ -146,15 +147,19 @@ def plant(
     optimal = checks.probabilities("optimal", optimal, 2, contexts=len(context_probs))
     editor, delta, temperature = _editing(kernel, distance, temperature, optimal.shape)
     tempering = checks.in_range("tempering", tempering, 0, 1)
-    cost = editor.pull_pairs(delta)
-    mu = jnp.asarray(optimal)
-    reference = jax.nn.softmax(jnp.log(mu) + cost * ((1 - tempering) / temperature + tempering), axis=1)
-    if bool(jnp.any((reference == 0) & (mu > 0))):
+    # NumPy, because every new operation of JAX is compiled, and a world is often all that is asked for.
+    cost = np.asarray(editor.pull_pairs(delta))
+    with np.errstate(divide="ignore"):
+        log_mu = np.log(optimal)
+    reference = special.softmax(log_mu + cost * ((1 - tempering) / temperature + tempering), axis=1)
+    if np.any((reference == 0) & (optimal > 0)):
         raise BadInput(
             f"temperature: {temperature:g} is so low against costs of up to {float(cost.max()):g} that the planted"
             " reference policy underflows to zero; raise the temperature or scale the distance down"
         )
-    log_optimal = jnp.log(mu) if tempering == 0 else log_optimum_of(reference, cost, temperature)
+    log_optimal = (
+        log_mu if tempering == 0 else np.asarray(log_optimum_of(jnp.asarray(reference), jnp.asarray(cost), temperature))
+    )
     return _world(
         context_probs, reference, log_optimal, cost, editor, delta, temperature, policy_features, cost_features
     )
@@ -173,20 +178,12 @@ def from_reference(
     context_probs = checks.probabilities("context_probs", context_probs, 1)
     reference = checks.probabilities("reference", reference, 2, contexts=len(context_probs))
     editor, delta, temperature = _editing(kernel, distance, temperature, reference.shape)
-    cost = editor.pull_pairs(delta)
-    log_optimal = log_optimum_of(jnp.asarray(reference), cost, temperature)
-    if bool(jnp.any(jnp.isnan(log_optimal))):
+    cost = np.asarray(editor.pull_pairs(delta))
+    log_optimal = np.asarray(log_optimum_of(jnp.asarray(reference), jnp.asarray(cost), temperature))
+    if np.any(np.isnan(log_optimal)):
         raise BadInput(f"temperature: {temperature:g} is so low against the costs that c / temperature overflows")
     return _world(
-        context_probs,
-        jnp.asarray(reference),
-        log_optimal,
-        cost,
-        editor,
-        delta,
-        temperature,
-        policy_features,
-        cost_features,
+        context_probs, reference, log_optimal, cost, editor, delta, temperature, policy_features, cost_features
     )
 
 
@@ -205,9 +202,9 @@ def _editing(
 
 def _world(
     context_probs: np.ndarray,
-    reference: Policy,
-    log_optimal: Policy,
-    cost: Array,
+    reference: np.ndarray,
+    log_optimal: np.ndarray,
+    cost: np.ndarray,
     editor: DenseEditor,
     distance: Array,
     temperature: float,
@@ -221,18 +218,17 @@ def _world(
     else:
         psi = DenseFeatures(jnp.asarray(checks.features("cost_features", cost_features, shape)))
         rows = np.asarray(psi.table).reshape(-1, psi.dimension)
-        weights = jnp.asarray(np.linalg.lstsq(rows, np.asarray(cost).ravel(), rcond=None)[0])
-    rho = jnp.asarray(context_probs)
+        weights = np.linalg.lstsq(rows, cost.ravel(), rcond=None)[0]
     return World(
-        rho,
-        reference,
-        jnp.exp(log_optimal),
-        log_optimal,
-        cost,
+        jnp.asarray(context_probs),
+        jnp.asarray(reference),
+        jnp.asarray(np.exp(log_optimal)),
+        jnp.asarray(log_optimal),
+        jnp.asarray(cost),
         editor,
         distance,
         jnp.asarray(temperature),
         phi,
         psi,
-        weights,
+        jnp.asarray(weights),
     )

@@ -11,7 +11,8 @@ from scipy import stats
 
 import sim
 from bounds import asymptotics, quadratic_forms
-from bounds.asymptotics import best_weight, predict
+from bounds.asymptotics import predict
+from bounds.who_wins import best_weight
 from sim.learners import Cost, Early, EarlyHeldOut, PolicyLearner, Preference, Supervision
 from sim.policies import mixture, policy_list
 from sim.world import World
@@ -262,8 +263,8 @@ def test_the_best_weight_beats_its_neighbours() -> None:
 
 def test_one_compilation_serves_all_worlds_of_a_shape() -> None:
     jax.clear_caches()
-    before = asymptotics._moments._cache_size()
+    before = asymptotics._moments.compilations()
     for strength in (1.0, 0.5, 0.2):
         for lam in (0.1, 1.0):
             predict(Early(jnp.asarray(lam)), sim.world("attributes", strength=strength))  # type: ignore[arg-type]
-    assert asymptotics._moments._cache_size() - before == 1
+    assert asymptotics._moments.compilations() - before == 1

@@ -77,7 +77,15 @@ def test_self_consistent_world_reports_all_roots() -> None:
 def test_regimes_lists_what_ships() -> None:
     names = [line.split()[0] for line in medley("regimes").stdout.splitlines()]
     expected = {"tradeoffs", "link", "cost-wins", "broken-balance", "weak-user-subsets", "mixture"}
-    expected |= {"tempered-balance", "misspecified", "who-wins", "finite-class", "many-attributes", "edit-model"}
+    expected |= {
+        "tempered-balance",
+        "misspecified",
+        "who-wins",
+        "who-wins-worlds",
+        "finite-class",
+        "many-attributes",
+        "edit-model",
+    }
     assert names == sorted(expected)
 
 

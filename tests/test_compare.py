@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 import sim
-from bounds import compare, finite_class, predict
+from bounds import compare, finite_class, of_learner, predict
 from sim import regimes
 from sim.learners import Cost, Early, Preference
 from sim.policies import log_linear, policy_list
@@ -120,7 +120,7 @@ def test_a_broken_assumption_is_told_and_lists_have_set_bounds(tmp_path: Path) -
     assert supervision["bound_sup_set_holds"].all() and not supervision["bound_sup_paper_holds"].any()
     assert supervision["predicted"].isna().all() and not supervision["limit"].isna().any()
     world = sim.world("attributes", attributes=2, user={"other_optimum": 1.0})
-    bound = compare.bounds_of(Preference(), world, policy_list(world, 16), [500], 0.05)["pref"][0]
+    bound = of_learner.bounds_of(Preference(), world, policy_list(world, 16), [500], 0.05)["pref"][0]
     assert "balance fails by" in (bound.why_not() or "")
 
 

@@ -1,6 +1,5 @@
 """One run: the cells of a regime, simulated into a table, in memory or in a result folder."""
 
-import os
 import platform
 import time
 from collections.abc import Callable, Iterator
@@ -121,13 +120,6 @@ def _outcomes(tasks: list[sweep.Task], pool: Executor, progress: Progress | None
         yield outcome
         if progress:
             progress(done, len(tasks))
-
-
-def cache_compiled_code() -> None:
-    """Keep compiled code in the user's cache folder, so that the next run of the same shapes starts at once."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    jax.config.update("jax_compilation_cache_dir", str(Path(base) / "medley" / "compiled"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
 def provenance(regime: Regime, wall_seconds: float) -> dict[str, Any]:
