@@ -61,7 +61,9 @@ class Cell:
 def shipped() -> dict[str, dict[str, Any]]:
     """The raw tables of the regimes that ship, by name."""
     folder = resources.files("sim.shipped")
-    files = sorted((f for f in folder.iterdir() if f.name.endswith(".toml")), key=lambda f: f.name)
+    files = sorted(
+        (f for f in folder.iterdir() if f.name.endswith(".toml")), key=lambda f: f.name.removesuffix(".toml")
+    )
     return {f.name.removesuffix(".toml"): tomllib.loads(f.read_text(encoding="utf-8")) for f in files}
 
 

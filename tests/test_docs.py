@@ -40,7 +40,9 @@ def test_readme_code_runs(block: str) -> None:
 
 
 def readme_commands() -> list[str]:
-    blocks = re.findall(r"```\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    # Fences alternate between opening and closing.
+    parts = re.split(r"^```(.*)\n", (ROOT / "README.md").read_text(), flags=re.MULTILINE)
+    blocks = [text for language, text in zip(parts[1::4], parts[2::4], strict=True) if language == ""]
     lines = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
     return [line for line in lines if line.startswith("medley ")]
 
