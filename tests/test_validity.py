@@ -1,0 +1,33 @@
+"""Every bound in every shipped regime that meets its assumptions: violated no more often than delta."""
+
+import numpy as np
+import pytest
+
+import sim
+from bounds.compare import joined, verdicts
+from sim import regimes
+
+LOGS = 2000
+SPOKEN_OF = {"sup": [], "pref": ['pref.link="balance"'], "cost": ["cost.radius=1.0"]}
+"""The learners that bounds speak of, with the settings of which they do."""
+
+
+def shipped_with_bounds() -> list[str]:
+    tables = regimes.shipped()
+    return [name for name in tables if set(tables[name]["learners"]) & set(SPOKEN_OF) and name != "mixture"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", shipped_with_bounds())
+def test_bounds_hold_wherever_their_assumptions_do(name: str) -> None:
+    table = regimes.shipped()[name]
+    learners = [learner for learner in table["learners"] if learner in SPOKEN_OF]
+    settings = [line for learner in learners for line in SPOKEN_OF[learner]]
+    sizes = sorted({table["n"][0], min(table["n"], key=lambda n: abs(np.log(n / 1000)))})
+    regime = regimes.load(name, [f"n={sizes}", f"seeds={LOGS}", f"learners={learners}", *settings])
+    found = verdicts(joined(sim.run(regime), regime), regime.delta)
+    held = found[found["holds"]]
+    assert len(held) and (held["logs"] == LOGS).all()
+    assert held["valid"].all(), held[~held["valid"]]
+    # Exact: the one-sided binomial test of each cell, at a level shared by all.
+    assert held["violations"].max() <= LOGS * regime.delta
