@@ -143,11 +143,12 @@ def predict(learner: Learner, world: World, policies: PolicyClass | None = None,
         ridge: the learner's ridge r, as added to its loss, r |theta|^2 / (2n).
 
     Raises:
-        BadInput: a learner without a loss of one triple.
+        BadInput: a learner without a loss of one triple, or that cannot be used with this class.
 
     Source: docs/theory.md 5.  Not in the paper.
     """
     policies = log_linear(world) if policies is None else policies
+    learner.check(world, policies)
     if isinstance(policies, PolicyList) and isinstance(learner, PolicyLearner):
         return _of_list(learner, world, policies)
     if isinstance(learner, Cost) and not isinstance(policies, LogLinear):

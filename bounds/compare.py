@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from bounds import pessimism
 from bounds.bound import Bound
-from bounds.of_learner import bounds_of, predicted
+from bounds.of_learner import bounds_of, is_pessimistic, predicted
 from sim import learners, regimes, summary, sweep
-from sim.learners import Learner
+from sim.learners import Cost, Learner
 from sim.regimes import Regime
+from sim.world import World
 
 PREFIX = "bound_"
 
@@ -50,10 +52,11 @@ def _of_regime(regime: Regime) -> Iterator[tuple[dict[str, Any], dict[str, Any]]
         world, policies = sweep.build(description)
         for name, learner in made:
             prediction = predicted(learner, world, policies)
+            realised = _realised_columns(learner, world)
             bounds = bounds_of(learner, world, policies, [cell.n for cell in cells], regime.delta)
             for i, cell in enumerate(cells):
                 columns = {"predicted": prediction.at(cell.n), "limit": prediction.limit}
-                columns |= _columns({bound: values[i] for bound, values in bounds.items()})
+                columns |= _columns({bound: values[i] for bound, values in bounds.items()}) | realised
                 yield sweep.identity(name, learner.settings(), cell), columns
 
 
@@ -62,19 +65,31 @@ def _columns(bounds: dict[str, Bound]) -> dict[str, Any]:
     return values | {f"{PREFIX}{name}_holds": bound.holds for name, bound in bounds.items()}
 
 
+def _realised_columns(learner: Learner, world: World) -> dict[str, bool]:
+    """Whether the pessimism bounds of a row hold in its world (4.4); their values are the row's own."""
+    if not is_pessimistic(learner, "linear", "list"):
+        return {}
+    assert isinstance(learner, Cost)
+    holds = pessimism.gap(world, 0.0, learner).holds
+    both = {f"{PREFIX}cost_gap_holds": holds}
+    return both | {f"{PREFIX}cost_holds": holds} if learner.cost_class == "linear" else both
+
+
 def _with_realised(columns: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """The pessimism bound of each row, (1 + 1 / radius) bonus, from what the row itself carries (4.4)."""
-    if f"{PREFIX}cost_population" not in columns:
-        return columns
-    ours = columns[f"{PREFIX}cost_population"].notna().to_numpy()
-    radius = np.where(ours, table["radius"].to_numpy(float), 1.0)
-    value = np.where(ours, (1 + 1 / radius) * table["bonus"].to_numpy(float), np.nan)
-    return columns.assign(**{f"{PREFIX}cost": value, f"{PREFIX}cost_holds": columns[f"{PREFIX}cost_population_holds"]})
+    """The pessimism bounds of each row, from its own notes: (1 + 1 / radius) bonus, and E_{pi*}[f_bar - c] (4.4)."""
+    for name in ("cost", "cost_gap"):
+        if f"{PREFIX}{name}_holds" in columns:
+            ours = columns[f"{PREFIX}{name}_holds"].notna().to_numpy()
+            radius = np.where(ours, table["radius"].to_numpy(float), 1.0)
+            value = (1 + 1 / radius) * table["bonus"] if name == "cost" else table["pessimism_gap"]
+            columns = columns.assign(**{f"{PREFIX}{name}": np.where(ours, value.to_numpy(float), np.nan)})
+    return columns
 
 
 def bound_names(table: pd.DataFrame) -> list[str]:
     """The bounds whose columns a table has."""
-    return [c[len(PREFIX) : -len("_holds")] for c in table.columns if c.startswith(PREFIX) and c.endswith("_holds")]
+    held = [c for c in table.columns if c.startswith(PREFIX) and c.endswith("_holds")]
+    return sorted(c[len(PREFIX) : -len("_holds")] for c in held)
 
 
 def verdicts(table: pd.DataFrame, delta: float) -> pd.DataFrame:
@@ -147,7 +162,8 @@ def winners(table: pd.DataFrame) -> pd.DataFrame:
     Columns: the cell's axes, `n`, `measured_winner`, `predicted_winner`, `clear` (the measured winner's paired lead
     exceeds three standard errors), `agree`.
     """
-    competing = table[table["predicted"].notna()]
+    baselines = [name for name, learner in learners.LEARNERS.items() if learner.baseline]
+    competing = table[table["predicted"].notna() & ~table["learner"].isin(baselines)]
     if competing.empty:
         return pd.DataFrame()
     guesses = _predicted_winners(competing)
@@ -165,8 +181,6 @@ def winners(table: pd.DataFrame) -> pd.DataFrame:
 def _predicted_winners(table: pd.DataFrame) -> dict[frozenset[tuple[str, Any]], str]:
     best: dict[frozenset[tuple[str, Any]], tuple[float, str]] = {}
     for point, group in _groups(table):
-        if learners.LEARNERS.get(group["learner"].iloc[0], Learner).baseline:
-            continue
         key = _key({name: value for name, value in point.items() if name != "label"})
         candidate = (float(group["predicted"].iloc[0]), point["label"])
         best[key] = min(best.get(key, candidate), candidate)

@@ -29,9 +29,18 @@ def bounds_of(
         BadInput: n below 1, delta outside (0, 1).
     """
     if isinstance(learner, Cost):
-        return _of_cost(learner, world, ns, delta) if learner.cost_class == "linear" and float(learner.radius) else {}
+        return _of_cost(learner, world, ns, delta) if is_pessimistic(learner, "linear") else {}
+    if getattr(learner, "objective", "losses") != "losses":
+        return {}
     names = finite_class.bounds_for(learner.name, getattr(learner, "link", "balance"))
     return {name: finite_class.values(name, world, policies, ns, delta) for name in names}
+
+
+def is_pessimistic(learner: Learner, *classes: str) -> bool:
+    """Whether 4.4 speaks of this learner: a confidence set over one of these cost classes, not in its printed form."""
+    if not isinstance(learner, Cost) or learner.cost_class not in classes or float(learner.radius) == 0:
+        return False
+    return learner.optimum != "paper" and learner.confidence != "paper"
 
 
 def _of_cost(learner: Cost, world: World, ns: list[int], delta: float) -> dict[str, list[Bound]]:

@@ -14,14 +14,13 @@ from bounds import realizability
 from bounds.bound import Bound
 from bounds.coverage import policy_concentrability
 from sim import checks
-from sim.errors import choose
-from sim.learners.cost import COST_CLASSES
+from sim.learners.cost import Cost
 from sim.learners.defaults import RIDGE
 from sim.world import World
 
 LINEAR, WEIGHTS, RADIUS = "cost linear in its features", "weight_bound >= |w*|", "radius >= 1"
 RANGE, NOISE = "c_max >= largest paid distance", "noise_bound >= sub-Gaussian scale of the cost"
-NO_ROW = "the row of a finite cost class carries f_bar - f_hat, not f_bar - c"
+PRINTED = "the bound is on the minimiser of Eq. 6 and a squared confidence set, not on their printed forms"
 NOT_PESSIMISTIC = "the plug-in estimate (radius 0) has no confidence set"
 
 
@@ -81,7 +80,6 @@ def realised(
     c_max: float | None = None,
     noise_bound: float | None = None,
     weight_bound: float | None = None,
-    cost_class: str = "linear",
 ) -> Bound:
     """(1 + 1 / radius) bonus, from the row of a fit: bonus = E_{pi*}[f_bar - f_hat] = radius alpha E_{pi*}|psi|.
 
@@ -91,25 +89,47 @@ def realised(
     Args:
         world: the world of the log.
         confidence_radius, bonus: the notes of the fit (columns of its row), at least 0.
-        radius, c_max, noise_bound, weight_bound, cost_class: the settings of the fit.  delta is in its radius.
+        radius, c_max, noise_bound, weight_bound: the settings of the fit.  delta is in its radius.
 
     Raises:
-        BadInput: a negative number, an unknown cost class.
+        BadInput: a negative number.
 
-    Source: docs/theory.md 4.4; the paper's theorem for cost learning with a linear cost class.  The finite class has
-    value inf and a reason: its bound needs E_{pi*}[f_bar - c].
+    Source: docs/theory.md 4.4; the paper's theorem for cost learning with a linear cost class.
     """
-    choose("cost class", cost_class, COST_CLASSES)
     confidence_radius = checks.in_range("confidence_radius", confidence_radius, 0, math.inf)
     bonus = checks.in_range("bonus", bonus, 0, math.inf)
-    if cost_class == "list":
-        return Bound(math.inf, {"bonus": bonus}, {}, NO_ROW)
     violations = _violations(world, radius, c_max, noise_bound, weight_bound)
     if radius == 0:
         return Bound(math.inf, {"bonus": bonus}, violations, NOT_PESSIMISTIC)
     width = bonus / confidence_radius if confidence_radius > 0 else 0.0
     terms = {"alpha": confidence_radius / radius, "width": width, "bonus": bonus}
     return Bound((1 + 1 / radius) * bonus, terms, violations)
+
+
+def gap(world: World, pessimism_gap: float, learner: Cost) -> Bound:
+    """E_{pi*}[f_bar - c], from the row of a fit, for either cost class: SubOpt(pi_RL) is at most that while f_bar >= c.
+
+    Holds with probability at least 1 - delta over the log, for a policy that minimises Eq. 6 over all policies (the
+    log-linear class).  It knows c, so that it serves to check the others; it is never above `realised`'s value.
+
+    Args:
+        world: the world of the log.
+        pessimism_gap: the note of the fit (a column of its row).
+        learner: that was fitted; the bound speaks of neither of the printed forms of docs/theory.md 8.
+
+    Source: docs/theory.md 4.4.
+    """
+    if learner.optimum == "paper" or learner.confidence == "paper":
+        return Bound(math.inf, {}, {}, PRINTED)
+    if float(learner.radius) == 0:
+        return Bound(math.inf, {}, {}, NOT_PESSIMISTIC)
+    given = [None if v is None else float(v) for v in (learner.c_max, learner.noise_bound, learner.weight_bound)]
+    violations = _violations(world, float(learner.radius), *given)
+    if learner.cost_class == "list":
+        # c is in the class, and the version space's radius is c_max's.
+        declared = max(0.0, _largest_paid(world) - _declared(world, given[0]))
+        violations = {RADIUS: violations[RADIUS], RANGE: declared}
+    return Bound(pessimism_gap, {}, violations)
 
 
 def _violations(

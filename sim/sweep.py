@@ -65,8 +65,11 @@ def run_task(task: Task) -> pd.DataFrame:
 
 def check(regime: Regime) -> None:
     """Build every world and policy class of a regime once, so that what is wrong with one is said before it runs."""
+    made = [learners.make(name, **settings) for name, settings in regimes.learner_grid(regime)]
     for description in dict.fromkeys(describe(cell) for cell in regimes.cells(regime)):
-        build(description)
+        built = build(description)
+        for learner in made:
+            learner.check(*built)
 
 
 def describe(cell: Cell) -> str:

@@ -86,6 +86,7 @@ def test_regimes_lists_what_ships() -> None:
         "many-attributes",
         "edit-model",
     }
+    expected |= {"double-reference", "likelihood-sign", "unsquared-set"}
     assert names == sorted(expected)
 
 

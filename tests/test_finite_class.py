@@ -409,6 +409,28 @@ def test_pessimistic_settings_are_the_learners_and_are_checked() -> None:
         assert name in str(pessimism.population(world, 100, DELTA, **{key: value}).why_not())
         assert name in str(pessimism.realised(world, 1.0, 1.0, **{key: value}).why_not())
     assert "plug-in" in str(pessimism.realised(world, 0.0, 0.0, radius=0.0).why_not())
-    assert "finite cost class" in str(pessimism.realised(world, 1.0, 1.0, cost_class="list").why_not())
     with pytest.raises(sim.BadInput, match="bonus"):
         pessimism.realised(world, 1.0, -1.0)
+
+
+@pytest.mark.parametrize("settings", [{"cost_class": "list"}, {}], ids=["list", "linear"])
+def test_the_gap_bounds_either_cost_class(settings: dict) -> None:
+    world = sim.world("attributes", strength=0.5)
+    learner = Cost(1.0, **settings)
+    fits = fitted(learner, world, log_linear(world), 1000)
+    found = [pessimism.gap(world, float(value), learner) for value in fits.notes["pessimism_gap"]]
+    assert all(bound.holds for bound in found)
+    assert_rare(fits.suboptimality > np.array([bound.value for bound in found]) + 1e-12)
+    if not settings:
+        rows = zip(fits.notes["confidence_radius"], fits.notes["bonus"], strict=True)
+        realised = np.array([pessimism.realised(world, float(alpha), float(bonus)).value for alpha, bonus in rows])
+        # Where the ellipsoid holds w*, which is nearly always.
+        assert_rare(np.array([bound.value for bound in found]) > realised)
+
+
+def test_the_gap_says_where_it_does_not_hold() -> None:
+    world = sim.world("attributes", attributes=2)
+    assert "plug-in" in str(pessimism.gap(world, 0.1, Cost()).why_not())
+    assert "radius" in str(pessimism.gap(world, 0.1, Cost(0.5, cost_class="list")).why_not())
+    assert "c_max" in str(pessimism.gap(world, 0.1, Cost(1.0, c_max=0.1, cost_class="list")).why_not())
+    assert "printed" in str(pessimism.gap(world, 0.1, Cost(1.0, optimum="paper")).why_not())

@@ -109,9 +109,13 @@ def fit(learner: str | Learner, logs: Logs, world: World, policies: PolicyClass 
         logs: from `sim.sample`.
         world: the world the logs come from.
         policies: the class to search; default: log-linear in the world's policy features.
+
+    Raises:
+        BadInput: a learner that cannot be used with this class or these logs.
     """
     chosen = make(learner) if isinstance(learner, str) else learner
     policies = log_linear(world) if policies is None else policies
+    chosen.check(world, policies)
     # Whole numbers become fractions here, so that lam = 1 shares the compiled code of lam = 0.3.
     chosen = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), chosen)
     if getattr(chosen, "held_out", 0) and not logs.held_out.any():

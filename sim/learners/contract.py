@@ -87,6 +87,10 @@ class Learner(abc.ABC):
         """The settings that tell this learner's rows apart, by column name: the fields of its dataclass."""
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
 
+    def check(self, world: World, policies: PolicyClass) -> None:
+        """Raise `BadInput` if these settings cannot be used in this world with this class; most can."""
+        return None
+
     @abc.abstractmethod
     def fit(self, log: EditLog, world: World, policies: PolicyClass) -> Fit:
         """The policy learned from one log."""

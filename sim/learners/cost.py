@@ -11,11 +11,12 @@ from sim.errors import BadInput, choose
 from sim.learners.contract import EditLog, Fit, Learner, Status, answer
 from sim.learners.defaults import RIDGE
 from sim.linear_solve import solve_positive
-from sim.policies import Derivatives, LogLinear, Objective, PolicyClass
+from sim.policies import Derivatives, LogLinear, Mixture, Objective, PolicyClass, PolicyList
 from sim.pytrees import pytree
 from sim.world import World
 
 COST_CLASSES = ("linear", "list")
+OPTIMA, CONFIDENCES = ("tilted", "paper"), ("squared", "paper")
 
 
 class CostModel(NamedTuple):
@@ -45,9 +46,12 @@ class Cost(Learner):
         c_max: declared bound on the cost; default: the world's largest distance.
         noise_bound: sub-Gaussian scale of the observed cost; default c_max / 2.
         weight_bound: W >= |w*|; default: the norm of the world's own w* (`World.cost_weights`).
+        optimum: "tilted", the minimiser of Eq. 6; or "paper", its display with pi_ref twice, pi_ref^2 exp(-f_bar /
+            beta), normalised.
+        confidence: of the finite class: "squared" as above; or "paper", which sums f - f_hat itself.
 
-    Departure from the paper: its confidence set sums f - f_hat instead of its square.  With the log-linear class
-    the minimiser of Eq. 6 over all policies is returned; it is in the class when c is linear in its features.
+    Departure from the paper: the two defaults (docs/theory.md 8).  With the log-linear class the minimiser of Eq. 6
+    over all policies is returned; it is in the class when c is linear in its features.
     """
 
     radius: Array | float = 0.0
@@ -58,10 +62,16 @@ class Cost(Learner):
     weight_bound: Array | float | None = None
     cost_class: str = field(default="linear", metadata={"static": True})
     size: int = field(default=64, metadata={"static": True})
+    optimum: str = field(default="tilted", metadata={"static": True})
+    confidence: str = field(default="squared", metadata={"static": True})
     name: ClassVar[str] = "cost"
 
     def __post_init__(self) -> None:
         choose("cost class", self.cost_class, COST_CLASSES)
+        choose("optimum", self.optimum, OPTIMA)
+        choose("confidence set", self.confidence, CONFIDENCES)
+        if self.confidence == "paper" and self.cost_class != "list":
+            raise BadInput('cost.confidence: "paper" is a version space; add cost.cost_class = "list"')
         if isinstance(self.radius, float | int) and isinstance(self.ridge, float | int):
             if self.radius > 0 and self.ridge <= 0 and self.cost_class == "linear":
                 raise BadInput(
@@ -69,13 +79,18 @@ class Cost(Learner):
                     " raise the ridge or lower the radius"
                 )
 
+    def check(self, world: World, policies: PolicyClass) -> None:
+        """The doubled reference is a display for all policies, not a minimiser over a class."""
+        if self.optimum == "paper" and not isinstance(policies, LogLinear):
+            raise BadInput('cost.optimum: "paper" serves policy class "log-linear" only; remove one of the two')
+
     def start(self, world: World, policies: PolicyClass) -> Array:
         """Zero weights, one per cost feature."""
         return jnp.zeros(world.cost_features.dimension)
 
     def log_policy(self, parameters: Array, world: World, policies: PolicyClass) -> Array:
         """The policy of the plug-in cost f_w, pi_ref exp(-f_w / beta), normalised (log-linear classes)."""
-        return _tilted(world.cost_features.pull(parameters), world)
+        return _tilted(world.cost_features.pull(parameters), world, self._references)
 
     def loss(
         self,
@@ -96,16 +111,26 @@ class Cost(Learner):
         paid = jnp.sum(log.counts * world.distance, axis=2)
         fit_cost = self._linear if self.cost_class == "linear" else self._version_space
         model = fit_cost(visits, paid, world)
-        log_policy, converged, iterations = _optimise(
-            model.pessimistic, visits / log.n, world, policies, self.ridge / log.n
-        )
+        log_policy, converged, iterations = self._policy(model.pessimistic, visits, world, policies)
         status = jnp.where(converged, Status.ok, Status.iteration_limit)
         status = jnp.where(jnp.all(jnp.isfinite(model.pessimistic)), status, Status.not_finite)
         notes = {
             "confidence_radius": model.confidence_radius,
             "bonus": world.expect(world.optimal, model.pessimistic - model.estimate),
+            "pessimism_gap": world.expect(world.optimal, model.pessimistic - world.expected_cost),
         }
         return answer(log, world, model.parameters, log_policy, status, iterations, notes)
+
+    @property
+    def _references(self) -> int:
+        """How often pi_ref stands in the optimum."""
+        return 2 if self.optimum == "paper" else 1
+
+    def _policy(self, cost: Array, visits: Array, world: World, policies: PolicyClass) -> tuple[Array, Array, Array]:
+        if isinstance(policies, LogLinear):
+            return _tilted(cost, world, self._references), jnp.ones((), bool), jnp.zeros((), int)
+        n = jnp.sum(visits)
+        return _optimise(cost, visits / n, world, policies, self.ridge / n)
 
     def _bound(self, world: World) -> Array:
         return jnp.max(world.distance) if self.c_max is None else jnp.asarray(self.c_max, float)
@@ -130,7 +155,8 @@ class Cost(Learner):
         costs = cost_list(world, self.size)
         errors = jnp.sum(visits * costs**2 - 2 * paid * costs, axis=(1, 2))
         best = jnp.argmin(errors)
-        apart = jnp.sum(visits * (costs - costs[best]) ** 2, axis=(1, 2))
+        power = 1 if self.confidence == "paper" else 2
+        apart = jnp.sum(visits * (costs - costs[best]) ** power, axis=(1, 2))
         allowed = self.radius**2 * 2 * self._bound(world) ** 2 * jnp.log(self.size / self.delta)
         members = (apart <= allowed)[:, None, None]
         pessimistic = jnp.max(jnp.where(members, costs, -jnp.inf), axis=0)
@@ -152,12 +178,10 @@ def cost_list(world: World, size: int) -> Float[Array, "size X A"]:
 
 
 def _optimise(
-    cost: Array, context_weights: Array, world: World, policies: PolicyClass, ridge: Array
+    cost: Array, context_weights: Array, world: World, policies: Mixture | PolicyList, ridge: Array
 ) -> tuple[Array, Array, Array]:
     """The policy of Eq. 6, whether the search converged, and its steps."""
     log_reference = jnp.log(world.reference)
-    if isinstance(policies, LogLinear):
-        return _tilted(cost, world), jnp.ones((), bool), jnp.zeros((), int)
     weights = jnp.sum(context_weights, axis=1, keepdims=True)
 
     def derivatives(log_policy: Array) -> Derivatives:
@@ -173,6 +197,6 @@ def _optimise(
     return solution.log_policy, solution.minimum.converged, solution.minimum.iterations
 
 
-def _tilted(cost: Array, world: World) -> Array:
-    """log of pi_ref exp(-cost / beta), normalised per context."""
-    return jax.nn.log_softmax(jnp.log(world.reference) - cost / world.temperature, axis=1)
+def _tilted(cost: Array, world: World, references: int = 1) -> Array:
+    """log of pi_ref^references exp(-cost / beta), normalised per context."""
+    return jax.nn.log_softmax(references * jnp.log(world.reference) - cost / world.temperature, axis=1)

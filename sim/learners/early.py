@@ -8,17 +8,19 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from sim import checks
-from sim.errors import choose
+from sim.errors import BadInput, choose
 from sim.learners.contract import EditLog, Fit, Learner, PolicyLearner
 from sim.learners.defaults import LINKS, RIDGE
 from sim.learners.preference import Preference
 from sim.learners.supervision import Supervision
-from sim.policies import Derivatives, PolicyClass
+from sim.policies import Derivatives, PolicyClass, PolicyList
 from sim.pytrees import pytree
 from sim.world import World
 
 GRID = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 10.0)
 """The lambdas among which held-out edits choose."""
+
+OBJECTIVES = ("losses", "paper")
 
 
 @pytree
@@ -26,17 +28,20 @@ GRID = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 10.0)
 class Early(PolicyLearner):
     """Minimise the preference loss plus lam times the supervision loss (Eq. 7).
 
-    Departure from the paper: Eq. 7 as printed minimises two quantities that Eq. 3 and 4 maximise; here both are
-    losses.
+    objective "paper" is Eq. 7 as printed, which minimises two quantities that Eq. 3 and 4 maximise: the negative of
+    this loss, over a finite list (over other classes it has no minimum).  Departure from the paper: the default
+    (docs/theory.md 8).
     """
 
     lam: Array | float = 1.0
     link: str = field(default="balance", metadata={"static": True})
     ridge: Array | float = RIDGE
+    objective: str = field(default="losses", metadata={"static": True})
     name: ClassVar[str] = "early"
 
     def __post_init__(self) -> None:
         choose("link", self.link, LINKS)
+        choose("objective", self.objective, OBJECTIVES)
         if isinstance(self.lam, float | int):
             checks.in_range("early.lam", self.lam, 0, float("inf"))
 
@@ -44,8 +49,19 @@ class Early(PolicyLearner):
     def from_settings(cls, **settings: Any) -> Learner:
         """lam given, or chosen on `held_out` edits: lam = "held-out"."""
         if settings.get("lam") == "held-out":
-            return EarlyHeldOut(**{key: value for key, value in settings.items() if key != "lam"})
+            if settings.get("objective", "losses") != "losses":
+                raise BadInput('early.objective: "paper" needs a number for early.lam, got "held-out"')
+            return EarlyHeldOut(**{key: value for key, value in settings.items() if key not in ("lam", "objective")})
         return cls(**{key: value for key, value in settings.items() if key != "held_out"})
+
+    def check(self, world: World, policies: PolicyClass) -> None:
+        """Likelihoods have no least value but over a list."""
+        if self.objective == "paper" and not isinstance(policies, PolicyList):
+            raise BadInput('early.objective: "paper" has no minimum but over a list; add policy.class = "list"')
+
+    @property
+    def _sign(self) -> float:
+        return -1.0 if self.objective == "paper" else 1.0
 
     @property
     def _preference(self) -> Preference:
@@ -58,16 +74,16 @@ class Early(PolicyLearner):
     def triple_loss(self, log_policy: Array, world: World, context: Array, response: Array, edited: Array) -> Array:
         """The preference loss plus lam times the supervision loss."""
         triple = (log_policy, world, context, response, edited)
-        return self._preference.triple_loss(*triple) + self.lam * self._supervision.triple_loss(*triple)
+        return self._sign * (self._preference.triple_loss(*triple) + self.lam * self._supervision.triple_loss(*triple))
 
     def total(self, log_policy: Array, counts: Array, world: World) -> Array:
         """The sum of the two totals."""
         of = (log_policy, counts, world)
         supervision = self._supervision.total(*of)
-        return self._preference.total(*of) + jnp.where(self.lam > 0, self.lam * supervision, 0.0)
+        return self._sign * (self._preference.total(*of) + jnp.where(self.lam > 0, self.lam * supervision, 0.0))
 
     def derivatives(self, log_policy: Array, counts: Array, world: World) -> Derivatives:
-        """The sum of the two derivatives."""
+        """The sum of the two derivatives; for classes with parameters, and so of the losses."""
         preference = self._preference.derivatives(log_policy, counts, world)
         supervision = self._supervision.derivatives(log_policy, counts, world)
         return Derivatives(

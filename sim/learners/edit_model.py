@@ -42,6 +42,11 @@ class EditModel(Learner):
     def __post_init__(self) -> None:
         choose("form", self.form, FORMS)
 
+    def check(self, world: World, policies: PolicyClass) -> None:
+        """Re-drawn attributes need responses that are sets of attributes."""
+        if self.form == "redraw":
+            _attributes_of(world.responses)
+
     def start(self, world: World, policies: PolicyClass) -> Float[Array, " p"]:
         """Where a search may begin, which also says how many parameters there are: theta = 0, s = 1/2."""
         return jnp.zeros(policies.dimension + 1)
