@@ -64,9 +64,10 @@ def run(
     with _progress(loaded.name) as progress:
         table = joined(simulate(loaded, folder, resume=resume, dask=dask, progress=progress), loaded)
     write_table(folder, table)
-    summary = f"{text_table(table)}\n\n{readable(table, loaded.delta)}"
+    theory = readable(table, loaded.delta)
+    summary = f"{text_table(table)}\n\n{theory}"
     drawn = suboptimality.save_all(table, folder / "figures")
-    report.write(folder, loaded, table, drawn)
+    report.write(folder, loaded, table, drawn, theory)
     write_summary(folder, summary)
     print(f"{loaded.title or loaded.name}\n{loaded.claim}\n\n{summary}\n\nResults: {folder}/report.html")
 

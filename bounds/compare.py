@@ -9,6 +9,7 @@ from scipy import stats
 
 from bounds import pessimism
 from bounds.bound import Bound
+from bounds.efficiency import efficiency_floor
 from bounds.of_learner import bounds_of, is_pessimistic, predicted
 from sim import learners, regimes, summary, sweep
 from sim.learners import Cost, Learner
@@ -19,7 +20,10 @@ PREFIX = "bound_"
 
 
 def joined(table: pd.DataFrame, regime: Regime) -> pd.DataFrame:
-    """The table with columns `predicted`, `limit`, and `bound_NAME`, `bound_NAME_holds` for every bound.
+    """The table with columns `predicted`, `limit`, `efficiency_floor`, and `bound_NAME`, `bound_NAME_holds` for every
+    bound.
+
+    The floor is that of the row's world at the row's n, its coefficient over n (docs/theory.md 5.6).
 
     A bound's columns are empty in the rows of other learners.  `bound_NAME_holds` says whether its assumptions hold
     in the row's world.
@@ -33,7 +37,7 @@ def joined(table: pd.DataFrame, regime: Regime) -> pd.DataFrame:
     columns = _with_realised(columns, table)
     for name in columns.columns:
         columns[name] = columns[name].astype("boolean" if name.endswith("_holds") else float)
-    first = [name for name in ("predicted", "limit") if name in columns]
+    first = [name for name in ("predicted", "limit", "efficiency_floor") if name in columns]
     order = [*first, *sorted(name for name in columns if name not in first)]
     return pd.concat([table.drop(columns=order, errors="ignore"), columns[order]], axis=1)
 
@@ -50,12 +54,14 @@ def _of_regime(regime: Regime) -> Iterator[tuple[dict[str, Any], dict[str, Any]]
         groups.setdefault(sweep.describe(cell), []).append(cell)
     for description, cells in groups.items():
         world, policies = sweep.build(description)
+        floor, _ = efficiency_floor(world)
         for name, learner in made:
             prediction = predicted(learner, world, policies)
             realised = _realised_columns(learner, world)
             bounds = bounds_of(learner, world, policies, [cell.n for cell in cells], regime.delta)
             for i, cell in enumerate(cells):
                 columns = {"predicted": prediction.at(cell.n), "limit": prediction.limit}
+                columns["efficiency_floor"] = None if floor is None else floor / cell.n
                 columns |= _columns({bound: values[i] for bound, values in bounds.items()}) | realised
                 yield sweep.identity(name, learner.settings(), cell), columns
 

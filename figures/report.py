@@ -24,8 +24,16 @@ figcaption{font-size:.9rem;color:#444}pre{overflow-x:auto;background:#f6f6f6;pad
 """
 
 
-def write(folder: Path, regime: Regime, table: pd.DataFrame, drawn: list[dict[str, Any]]) -> Path:
-    """Write the report of a run folder; pictures are inside, nothing is fetched."""
+def write(folder: Path, regime: Regime, table: pd.DataFrame, drawn: list[dict[str, Any]], theory: str = "") -> Path:
+    """Write the report of a run folder; pictures are inside, nothing is fetched.
+
+    Args:
+        folder: of the run, with its regime.toml and provenance.json.
+        regime: that was run.
+        table: its rows.
+        drawn: the figures, from `suboptimality.save_all`.
+        theory: the verdicts on bounds and predictions, as text.
+    """
     path = folder / "report.html"
     statuses = table["status"].value_counts()
     provenance = json.loads((folder / "provenance.json").read_text())
@@ -37,6 +45,7 @@ def write(folder: Path, regime: Regime, table: pd.DataFrame, drawn: list[dict[st
 is bold on green, or bold on yellow if its lead is within two standard errors; baselines that need no log do not
 compete. The lead is over the next learner on the same logs, with its paired standard error.</p>
 <div class="wide">{_contest_table(contests(table))}</div>
+{f"<h2>Theory beside measurement</h2><pre>{_text(theory)}</pre>" if theory else ""}
 <h2>Figures</h2>{figures}
 <h2>Fits</h2>
 <p>{len(table)} fits: {", ".join(f"{count} {_text(str(status))}" for status, count in statuses.items())}. None was

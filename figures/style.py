@@ -24,6 +24,9 @@ _LOOKS = {
 }
 _OTHER = Look("#000000", "v", "-")
 
+FLOOR = Look("#333333", "", "-.")
+"""The efficiency floor, on every figure of suboptimality against n."""
+
 
 def look(label: str) -> Look:
     """The look of a learner's label; variants keep the learner's colour with another dash and marker."""

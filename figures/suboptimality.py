@@ -18,36 +18,63 @@ SIDE_BY_SIDE = 6
 FLOOR = 1e-9
 """Means below this are exact zeros or their rounding, and are not drawn on a logarithmic axis."""
 
+THEORY = ("predicted", "efficiency_floor")
+"""Columns that are the same for all seeds; a table without theory has none of them."""
+
 
 def curves(table: pd.DataFrame) -> pd.DataFrame:
-    """The numbers of all figures: a row per grid point, learner and n, with mean, interval and fits not ok."""
+    """The numbers of all figures: a row per grid point, learner and n, with mean, interval, prediction, efficiency
+    floor and fits not ok.
+    """
     grid = axes(table)
     labelled = with_labels(table)
     rows = []
     for key, group in labelled.groupby([*grid, "label", "n"], dropna=False, sort=False):
         mean, low, high = mean_and_interval(group["suboptimality"].to_numpy())
         row = dict(zip([*grid, "label", "n"], key, strict=True))
-        rows.append(row | {"mean": mean, "low": low, "high": high, "logs": len(group),
-                           "not_ok": int((group["status"] != "ok").sum())})  # fmt: skip
+        row |= {"mean": mean, "low": low, "high": high, "logs": len(group)}
+        row |= {name: float(group[name].iloc[0]) if name in group else np.nan for name in THEORY}
+        rows.append(row | {"not_ok": int((group["status"] != "ok").sum())})
     return pd.DataFrame(rows).sort_values([*grid, "label", "n"], ignore_index=True)
 
 
 def draw(numbers: pd.DataFrame, ax: Axes, title: str) -> Axes:
-    """One panel: mean SubOpt against n, log-log, with the 95% interval for the mean over logs."""
-    ends = []
+    """One panel: mean SubOpt against n, log-log, with the 95% interval for the mean over logs.
+
+    Markers are measured.  Lines are predicted, and join the markers where there is no prediction.
+    """
+    ends = _draw_floor(numbers, ax)
     for label in _ordered(numbers):
         drawable = (numbers["mean"] > FLOOR) & np.isfinite(numbers["mean"])
         shown = numbers[(numbers["label"] == label) & drawable].sort_values("n")
         if shown.empty:
             continue
         kind = style.look(label)
-        ax.plot(shown["n"], shown["mean"], color=kind.colour, marker=kind.marker or None, linestyle=kind.dash)
+        line = "predicted" if _is_predicted(shown) else "mean"
+        ax.plot(shown["n"], shown[line], color=kind.colour, linestyle=kind.dash, label=line)
+        ax.plot(shown["n"], shown["mean"], color=kind.colour, marker=kind.marker or None, linestyle="")
         ax.fill_between(shown["n"], shown["low"].clip(lower=FLOOR), shown["high"], color=kind.colour, alpha=0.15, lw=0)
         ends.append((float(shown["mean"].iloc[-1]), float(shown["n"].iloc[-1]), label, kind.colour))
     ax.set(xlabel="n, logged edits", ylabel="suboptimality (edit cost)")
     ax.set_title(title, loc="left")
     _label_ends(ax, ends)
     return ax
+
+
+def _is_predicted(shown: pd.DataFrame) -> bool:
+    """Whether every size has a prediction; a baseline is exact, and its line is its own."""
+    varies = (shown["high"] > shown["low"] * (1 + 1e-9)).any()
+    return bool(varies and (shown["predicted"] > FLOOR).all())
+
+
+def _draw_floor(numbers: pd.DataFrame, ax: Axes) -> list[tuple[float, float, str, str]]:
+    """The efficiency floor, and where its label goes; nothing in worlds that have none."""
+    floor = numbers[numbers["efficiency_floor"] > FLOOR].drop_duplicates("n").sort_values("n")
+    if floor.empty:
+        return []
+    kind = style.FLOOR
+    ax.plot(floor["n"], floor["efficiency_floor"], color=kind.colour, linestyle=kind.dash, lw=1.0, label="floor")
+    return [(float(floor["efficiency_floor"].iloc[-1]), float(floor["n"].iloc[-1]), "efficiency floor", kind.colour)]
 
 
 def save_all(table: pd.DataFrame, folder: Path) -> list[dict[str, Any]]:
@@ -103,9 +130,16 @@ def _caption(numbers: pd.DataFrame, panels: list[Any]) -> str:
     opening = f"{where(panels[0][0])}: m" if len(panels) == 1 and panels[0][0] else "M"
     return (
         f"{opening}ean suboptimality over {numbers['logs'].max()} logs, against the size of the log; bands are 95% "
-        f"bootstrap intervals for the mean; {numbers['not_ok'].sum()} of {numbers['logs'].sum()} fits were not ok and "
-        f"are included.{_left_out(numbers)}"
+        f"bootstrap intervals for the mean{_theory(numbers)}; {numbers['not_ok'].sum()} of {numbers['logs'].sum()} "
+        f"fits were not ok and are included.{_left_out(numbers)}"
     )
+
+
+def _theory(numbers: pd.DataFrame) -> str:
+    lines = "; lines are predicted, and join the markers where there is no prediction"
+    floor = ", the dash-dotted one is the efficiency floor, below which no regular estimator from the edits falls"
+    lines = lines if numbers["predicted"].notna().any() else ""
+    return lines + (floor if numbers["efficiency_floor"].notna().any() else "")
 
 
 def _left_out(numbers: pd.DataFrame) -> str:
@@ -117,6 +151,7 @@ def _limits(numbers: pd.DataFrame) -> tuple[float, float]:
     shown = numbers.loc[(numbers["mean"] > FLOOR) & np.isfinite(numbers["mean"]), "mean"]
     if shown.empty:
         return FLOOR, 1.0
+    shown = pd.concat([shown, numbers.loc[numbers["efficiency_floor"] > FLOOR, "efficiency_floor"]])
     return float(shown.min()) / 2, float(shown.max()) * 2
 
 

@@ -222,7 +222,8 @@ def _world(
     return World(
         jnp.asarray(context_probs),
         jnp.asarray(reference),
-        jnp.asarray(np.exp(log_optimal)),
+        # JAX's own exponential, as in `World.suboptimality`: that of the optimum is then zero to the last bit.
+        jnp.exp(jnp.asarray(log_optimal)),
         jnp.asarray(log_optimal),
         jnp.asarray(cost),
         editor,

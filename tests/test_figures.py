@@ -3,20 +3,26 @@
 from itertools import pairwise
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
 import sim
+from bounds import efficiency_floor, predict
+from bounds.compare import joined
 from figures import suboptimality
 from figures.suboptimality import _spread
+from sim import regimes
+from sim.learners import Preference
 from sim.summary import axes, contests, mean_and_interval, paired_gap, text_table, with_labels
+
+OVERRIDES = ["n=[30, 300]", "seeds=7", "world.strength=[1.0, 0.3]", "world.attributes=2"]
 
 
 @pytest.fixture(scope="module")
 def table() -> pd.DataFrame:
-    overrides = ["n=[30, 300]", "seeds=7", "world.strength=[1.0, 0.3]", "world.attributes=2"]
-    return sim.run("tradeoffs", overrides=overrides)
+    return sim.run("tradeoffs", overrides=OVERRIDES)
 
 
 def test_axes_are_what_varies(table: pd.DataFrame) -> None:
@@ -94,6 +100,48 @@ def test_the_plotted_numbers_are_the_means(table: pd.DataFrame, tmp_path: Path) 
     rows = table[(table.learner == "sup") & (table.n == 300) & (table.strength == 0.3)]
     assert row["mean"] == pytest.approx(rows["suboptimality"].mean(), rel=1e-12)
     assert row["low"] < row["mean"] < row["high"] and row["logs"] == 7
+
+
+@pytest.fixture(scope="module")
+def with_theory(table: pd.DataFrame) -> pd.DataFrame:
+    return joined(table, regimes.load("tradeoffs", OVERRIDES))
+
+
+def test_lines_are_predicted_and_markers_measured(with_theory: pd.DataFrame) -> None:
+    numbers = suboptimality.curves(with_theory)
+    panel = numbers[numbers["strength"] == 0.3]
+    figure, ax = plt.subplots(subplot_kw={"xscale": "log", "yscale": "log"})
+    suboptimality.draw(panel, ax, "")
+    drawn = {(line.get_color(), line.get_marker(), line.get_linestyle()): line for line in ax.get_lines()}
+    world = sim.world("attributes", strength=0.3, attributes=2)
+    found = predict(Preference(), world, ridge=1e-4)
+    line, markers = drawn["#D55E00", "None", "-"], drawn["#D55E00", "s", "None"]
+    assert line.get_ydata() == pytest.approx([found.at(30), found.at(300)])
+    rows = with_theory[
+        (with_theory.learner == "pref") & (with_theory.link == "balance") & (with_theory.strength == 0.3)
+    ]
+    assert markers.get_ydata() == pytest.approx(rows.groupby("n")["suboptimality"].mean().to_list())
+    held_out = panel[panel["label"] == "early (lam held-out)"].sort_values("n")
+    assert held_out["predicted"].isna().all()
+    assert drawn["#CC79A7", "None", "--"].get_ydata() == pytest.approx(held_out["mean"].to_list())
+    floor = efficiency_floor(world)[0]
+    assert drawn["#333333", "None", "-."].get_ydata() == pytest.approx([floor / 30, floor / 300])
+    assert "efficiency floor" in [text.get_text() for text in ax.texts]
+    plt.close(figure)
+
+
+def test_a_world_without_a_floor_draws_none(with_theory: pd.DataFrame) -> None:
+    numbers = suboptimality.curves(with_theory.assign(efficiency_floor=np.nan))
+    figure, ax = plt.subplots(subplot_kw={"xscale": "log", "yscale": "log"})
+    suboptimality.draw(numbers[numbers["strength"] == 1.0], ax, "")
+    assert "efficiency floor" not in [text.get_text() for text in ax.texts]
+    plt.close(figure)
+
+
+def test_the_caption_says_what_is_drawn(table: pd.DataFrame, with_theory: pd.DataFrame, tmp_path: Path) -> None:
+    plain, full = (suboptimality.save_all(rows, tmp_path)[0]["caption"] for rows in (table, with_theory))
+    assert "predicted" not in plain and "floor" not in plain
+    assert "lines are predicted" in full and "efficiency floor" in full
 
 
 @pytest.mark.parametrize("wanted", [[], [0.3], [0.0, 0.0, 0.0, 1.0], [-5.0, -5.0, 2.0], [0.1, 0.2, 0.9]])

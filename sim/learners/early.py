@@ -120,6 +120,10 @@ class EarlyHeldOut(Learner):
     def __post_init__(self) -> None:
         choose("link", self.link, LINKS)
 
+    def settings(self) -> dict[str, Any]:
+        """The fields, and the objective that every lam of the grid shares."""
+        return super().settings() | {"objective": "losses"}
+
     def fit(self, log: EditLog, world: World, policies: PolicyClass) -> Fit:
         """Fit every lam of the grid; keep the fit with the smallest held-out preference loss."""
         score = Preference()
