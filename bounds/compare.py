@@ -7,16 +7,18 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from bounds import pessimism
+from bounds import finite_class, pessimism
 from bounds.bound import Bound
+from bounds.class_size import chosen_ball
 from bounds.efficiency import efficiency_floor
 from bounds.of_learner import bounds_of, is_pessimistic, predicted
 from sim import learners, regimes, summary, sweep
 from sim.learners import Cost, Learner
+from sim.policies import LogLinear
 from sim.regimes import Regime
 from sim.world import World
 
-PREFIX = "bound_"
+PREFIX, BALL = "bound_", "ball"
 
 
 def joined(table: pd.DataFrame, regime: Regime) -> pd.DataFrame:
@@ -34,7 +36,7 @@ def joined(table: pd.DataFrame, regime: Regime) -> pd.DataFrame:
     theory = {_key(identity): columns for identity, columns in _of_regime(regime)}
     found = pd.DataFrame([theory.get(_key(row), {}) for row in firsts.to_dict("records")])
     columns = found.iloc[group].reset_index(drop=True)
-    columns = _with_realised(columns, table)
+    columns = _within_ball(_with_realised(columns, table), table)
     for name in columns.columns:
         columns[name] = columns[name].astype("boolean" if name.endswith("_holds") else float)
     first = [name for name in ("predicted", "limit", "efficiency_floor") if name in columns]
@@ -58,6 +60,8 @@ def _of_regime(regime: Regime) -> Iterator[tuple[dict[str, Any], dict[str, Any]]
         for name, learner in made:
             prediction = predicted(learner, world, policies)
             realised = _realised_columns(learner, world)
+            if finite_class.bounds_for(learner.name, getattr(learner, "link", "balance")):
+                realised |= {BALL: chosen_ball(world, policies, None)} if isinstance(policies, LogLinear) else {}
             bounds = bounds_of(learner, world, policies, [cell.n for cell in cells], regime.delta)
             for i, cell in enumerate(cells):
                 columns = {"predicted": prediction.at(cell.n), "limit": prediction.limit}
@@ -92,6 +96,16 @@ def _with_realised(columns: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     return columns
 
 
+def _within_ball(columns: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """The bounds on a log-linear class speak of fits within the ball |theta| <= Theta (4.6): elsewhere they fail."""
+    if BALL not in columns:
+        return columns
+    left = (table["parameter_norm"] > columns[BALL]).to_numpy()
+    names = [c for c in columns if c.startswith((f"{PREFIX}sup", f"{PREFIX}pref")) and c.endswith("_holds")]
+    inside = {name: columns[name].where(columns[name].isna() | ~left, False) for name in names}
+    return columns.assign(**inside).drop(columns=BALL)
+
+
 def bound_names(table: pd.DataFrame) -> list[str]:
     """The bounds whose columns a table has."""
     held = [c for c in table.columns if c.startswith(PREFIX) and c.endswith("_holds")]
@@ -101,7 +115,8 @@ def bound_names(table: pd.DataFrame) -> list[str]:
 def verdicts(table: pd.DataFrame, delta: float) -> pd.DataFrame:
     """One row per bound, cell and n: is it valid, how tight.
 
-    Columns: the cell's axes, `n`, `label`, `bound`, `holds`, `violations` out of `logs` with the exact
+    Where a bound holds in some rows only (a fit may leave the ball of 4.6), the others are `left_out`.  Columns: the
+    cell's axes, `n`, `label`, `bound`, `holds`, `left_out`, `violations` out of `logs` with the exact
     (Clopper-Pearson) 95% interval `rate_low`, `rate_high`, whether the rate is compatible with at most delta
     (`valid`: one-sided exact binomial test at 1e-6), and `tightness`: the median bound over the measured 1 - delta
     quantile.
@@ -111,8 +126,11 @@ def verdicts(table: pd.DataFrame, delta: float) -> pd.DataFrame:
         for name in bound_names(table):
             values = group[PREFIX + name].to_numpy(float)
             if np.isfinite(values).any():
-                holds = bool(group[f"{PREFIX}{name}_holds"].iloc[0])
-                rows.append(point | {"bound": name, "holds": holds} | _verdict(values, group, delta))
+                where = group[f"{PREFIX}{name}_holds"].to_numpy(bool)
+                # A bound that holds nowhere is shown against every row.
+                shown = where if where.any() else ~where
+                found = {"bound": name, "holds": bool(where.any()), "left_out": int((~shown).sum())}
+                rows.append(point | found | _verdict(values[shown], group[shown], delta))
     return pd.DataFrame(rows)
 
 
@@ -221,8 +239,13 @@ def _held(group: pd.DataFrame) -> str:
     interval = f"[{worst['rate_low']:.3f}, {worst['rate_high']:.3f}]"
     return (
         f"{verdict}: {group['violations'].sum()} of {group['logs'].sum()}, {interval}, {tight:.2g} to {loose:.2g}"
-        f"  ({len(group)} cells)"
+        f"  ({len(group)} cells{_left_out(group)})"
     )
+
+
+def _left_out(group: pd.DataFrame) -> str:
+    left = int(group["left_out"].sum())
+    return f"; {left} fits left the ball" if left else ""
 
 
 def _accuracy_lines(found: pd.DataFrame) -> list[str]:

@@ -13,7 +13,7 @@ import sim
 from bounds import asymptotics, quadratic_forms
 from bounds.asymptotics import predict
 from bounds.who_wins import best_weight
-from sim.learners import Cost, Early, EarlyHeldOut, PolicyLearner, Preference, Supervision
+from sim.learners import Cost, Early, EarlyHeldOut, EditModel, PolicyLearner, Preference, Supervision
 from sim.policies import mixture, policy_list
 from sim.world import World
 
@@ -232,7 +232,8 @@ def expected_log(world: World, n: int) -> sim.Logs:
 @pytest.mark.parametrize("strength", [1.0, 0.5, 0.2])
 def test_predictions_hold_in_simulation(strength: float) -> None:
     world = sim.world("attributes", strength=strength)
-    for n, learners, tolerance in [(300, (Supervision(), Early()), 0.03), (3000, (Preference(), Cost()), 0.10)]:
+    others = (Preference(), Cost(), EditModel())
+    for n, learners, tolerance in [(300, (Supervision(), Early()), 0.03), (3000, others, 0.10)]:
         logs = sim.sample(world, n, range(4000))
         for learner in learners:
             measured, found = sim.fit(learner, logs, world).suboptimality, predict(learner, world)

@@ -122,6 +122,7 @@ def test_at_strength_one_it_is_supervision():
     edge = model.notes["strength_hat"] > 0.9999
     assert 10 <= edge.sum() <= 30
     np.testing.assert_allclose(model.log_policy[edge], supervision.log_policy[edge], rtol=0, atol=1e-4)
+    # The strength is free, and estimated below one in some logs: over 4,000 logs of 3,000 that costs 1.4%.
     np.testing.assert_allclose(model.suboptimality.mean(), supervision.suboptimality.mean(), rtol=0.04)
 
 

@@ -14,7 +14,9 @@ SPOKEN_OF = {"sup": [], "pref": ['pref.link="balance"'], "cost": ["cost.radius=1
 
 def shipped_with_bounds() -> list[str]:
     tables = regimes.shipped()
-    return [name for name in tables if set(tables[name]["learners"]) & set(SPOKEN_OF) and name != "mixture"]
+    # No bound speaks of a mixture, of the paper's printed forms, or of plug-in cost.
+    without = {"mixture", "double-reference", "unsquared-set"}
+    return [name for name in tables if set(tables[name]["learners"]) & set(SPOKEN_OF) and name not in without]
 
 
 @pytest.mark.slow
@@ -27,7 +29,8 @@ def test_bounds_hold_wherever_their_assumptions_do(name: str) -> None:
     regime = regimes.load(name, [f"n={sizes}", f"seeds={LOGS}", f"learners={learners}", *settings])
     found = verdicts(joined(sim.run(regime), regime), regime.delta)
     held = found[found["holds"]]
-    assert len(held) and (held["logs"] == LOGS).all()
+    # Fits that left the ball are not spoken of; all others count.
+    assert len(held) and (held["logs"] + held["left_out"] == LOGS).all()
+    # The one-sided binomial test of each cell; and, because these bounds are loose, not even the rate itself.
     assert held["valid"].all(), held[~held["valid"]]
-    # Exact: the one-sided binomial test of each cell, at a level shared by all.
-    assert held["violations"].max() <= LOGS * regime.delta
+    assert (held["violations"] <= held["logs"] * regime.delta).all()

@@ -175,6 +175,8 @@ class PolicyLearner(Learner):
         pulls = self.pulls(usable)
         minimum = solution.minimum
         notes = {"start_spread": solution.spread}
+        if isinstance(policies, LogLinear):
+            notes["parameter_norm"] = jnp.linalg.norm(solution.parameters)
         fitted = EditLog(usable, log.held_out)
         found = answer(
             fitted, world, solution.parameters, solution.log_policy, status_of(minimum), minimum.iterations, notes

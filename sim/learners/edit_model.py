@@ -101,7 +101,9 @@ class EditModel(Learner):
         starts = policies.starts()
         if isinstance(policies, LogLinear):
             starts = Preference(ridge=1.0).fit(log, world, policies).parameters[None]
-        return jnp.pad(starts, ((0, 0), (0, 1)))
+        objective = _Objective(self.form, log.counts / log.n)
+        strengths = jax.vmap(lambda start: _best_strength(objective, self.ridge / log.n, policies.log_policy(start)))
+        return jnp.column_stack([starts, strengths(starts).point[:, 0]])
 
 
 class _Objective:
@@ -119,14 +121,15 @@ class _Objective:
         return -jnp.sum(jnp.where(seen, self.counts * jnp.log(jnp.where(seen, kernel, 1.0)), 0.0))
 
 
+def _best_strength(objective: _Objective, ridge: Array, log_policy: Array) -> Minimum:
+    """The logit of the strength that fits a policy best."""
+    function = expansion(lambda point: objective.total(log_policy, point[0]))
+    return minimise(ridged(function, ridge), jnp.zeros(1), convex=False)
+
+
 def _members(objective: _Objective, ridge: Array, policies: PolicyList) -> Minimum:
     """The best strength for every member of the list."""
-
-    def best_strength(log_policy: Array) -> Minimum:
-        function = expansion(lambda point: objective.total(log_policy, point[0]))
-        return minimise(ridged(function, ridge), jnp.zeros(1), convex=False)
-
-    minima = jax.vmap(best_strength)(policies.log_policies)
+    minima = jax.vmap(lambda log_policy: _best_strength(objective, ridge, log_policy))(policies.log_policies)
     index = jnp.arange(len(policies.log_policies), dtype=float)
     return minima._replace(point=jnp.column_stack([index, minima.point]))
 
