@@ -87,7 +87,7 @@ def test_verdicts_count_violations(small: tuple[pd.DataFrame, Regime]) -> None:
     found = compare.verdicts(broken, regime.delta)
     ours = found[found["bound"] == "sup_sharp"]
     assert (ours["violations"] == 30).all() and not ours["valid"].any()
-    assert "VIOLATED" in compare.readable(broken, regime.delta)
+    assert "VIOLATED" in compare.readable(compare.compared(broken, regime.delta))
 
 
 def test_accuracy_is_in_standard_errors_and_per_cent(small: tuple[pd.DataFrame, Regime]) -> None:
