@@ -127,6 +127,7 @@ def test_lines_are_predicted_and_markers_measured(with_theory: pd.DataFrame) -> 
     assert held_out["predicted"].isna().all()
     assert drawn["#CC79A7", "None", "--"].get_ydata() == pytest.approx(held_out["mean"].to_list())
     floor = efficiency_floor(world)[0]
+    assert floor is not None
     assert drawn["#333333", "None", "-."].get_ydata() == pytest.approx([floor / 30, floor / 300])
     assert "efficiency floor" in [text.get_text() for text in ax.texts]
     plt.close(figure)
