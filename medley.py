@@ -42,8 +42,8 @@ def run(
     ] = False,
 ) -> None:
     """Simulate a regime, compare the learners, draw the figures and write the report."""
-    from bounds import joined, readable
-    from figures import report, suboptimality
+    from bounds import compared, joined, readable
+    from figures import report, suboptimality, tightness, winners
     from sim import BadInput, regimes
     from sim.compiled import cache_compiled_code
     from sim.runs import run as simulate
@@ -64,9 +64,10 @@ def run(
     with _progress(loaded.name) as progress:
         table = joined(simulate(loaded, folder, resume=resume, dask=dask, progress=progress), loaded)
     write_table(folder, table)
-    theory = readable(table, loaded.delta)
-    summary = f"{text_table(table)}\n\n{theory}"
-    drawn = suboptimality.save_all(table, folder / "figures")
+    theory, pictures = compared(table, loaded.delta), folder / "figures"
+    summary = f"{text_table(table)}\n\n{readable(theory)}"
+    drawn = [*winners.save_all(theory.winners, pictures), *suboptimality.save_all(table, pictures)]
+    drawn += tightness.save_all(table, pictures, loaded.delta)
     report.write(folder, loaded, table, drawn, theory)
     write_summary(folder, summary)
     print(f"{loaded.title or loaded.name}\n{loaded.claim}\n\n{summary}\n\nResults: {folder}/report.html")

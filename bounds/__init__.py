@@ -11,15 +11,15 @@ from bounds.truths import truths
 from bounds.who_wins import best_weight, who_wins
 
 if TYPE_CHECKING:
-    from bounds.compare import joined, readable, verdicts, winners
+    from bounds.compare import compared, joined, readable, verdicts, winners
 
 __all__ = [
-    "Prediction", "best_weight", "bounds", "efficiency_floor", "joined", "predict", "predictions", "readable", "truths",
-    "verdicts", "who_wins", "winners",
+    "Prediction", "best_weight", "bounds", "compared", "efficiency_floor", "joined", "predict", "predictions",
+    "readable", "truths", "verdicts", "who_wins", "winners",
 ]  # fmt: skip
 
 # What compares tables imports them, which one prediction does not need.
-_OF_TABLES = ("joined", "readable", "verdicts", "winners")
+_OF_TABLES = ("compared", "joined", "readable", "verdicts", "winners")
 
 
 def __getattr__(name: str) -> Any:

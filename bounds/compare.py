@@ -1,7 +1,7 @@
 """Bound, prediction and measured error side by side: theory joined to the rows of a run, and the verdicts."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from bounds.efficiency import efficiency_floor
 from bounds.of_learner import bounds_of, is_pessimistic, predicted
 from sim import learners, regimes, summary, sweep
 from sim.learners import Cost, Learner
-from sim.policies import LogLinear
+from sim.policies import LogLinear, PolicyClass
 from sim.regimes import Regime
 from sim.world import World
 
@@ -25,7 +25,8 @@ def joined(table: pd.DataFrame, regime: Regime) -> pd.DataFrame:
     """The table with columns `predicted`, `limit`, `efficiency_floor`, and `bound_NAME`, `bound_NAME_holds` for every
     bound.
 
-    The floor is that of the row's world at the row's n, its coefficient over n (docs/theory.md 5.6).
+    The floor is that of the row's world at the row's n, its coefficient over n (docs/theory.md 5.6); empty where the
+    world has none, or the policies are not the log-linear class of which it speaks.
 
     A bound's columns are empty in the rows of other learners.  `bound_NAME_holds` says whether its assumptions hold
     in the row's world.
@@ -56,7 +57,7 @@ def _of_regime(regime: Regime) -> Iterator[tuple[dict[str, Any], dict[str, Any]]
         groups.setdefault(sweep.describe(cell), []).append(cell)
     for description, cells in groups.items():
         world, policies = sweep.build(description)
-        floor, _ = efficiency_floor(world)
+        floor = _floor(world, policies)
         for name, learner in made:
             prediction = predicted(learner, world, policies)
             realised = _realised_columns(learner, world)
@@ -68,6 +69,11 @@ def _of_regime(regime: Regime) -> Iterator[tuple[dict[str, Any], dict[str, Any]]
                 columns["efficiency_floor"] = None if floor is None else floor / cell.n
                 columns |= _columns({bound: values[i] for bound, values in bounds.items()}) | realised
                 yield sweep.identity(name, learner.settings(), cell), columns
+
+
+def _floor(world: World, policies: PolicyClass) -> float | None:
+    """The coefficient of the efficiency floor; a list, or a mixture, knows more than the log-linear class does."""
+    return efficiency_floor(world)[0] if isinstance(policies, LogLinear) else None
 
 
 def _columns(bounds: dict[str, Bound]) -> dict[str, Any]:
@@ -184,8 +190,11 @@ def winners(table: pd.DataFrame) -> pd.DataFrame:
     """One row per cell and n: the measured and the predicted winner among the learners that have a prediction.
 
     Columns: the cell's axes, `n`, `measured_winner`, `predicted_winner`, `clear` (the measured winner's paired lead
-    exceeds three standard errors), `agree`.
+    exceeds three standard errors), `agree`, the number of learners `competing` (their settings apart), and `logs`,
+    `fits` and `not_ok`.
     """
+    if "predicted" not in table:
+        return pd.DataFrame()
     baselines = [name for name, learner in learners.LEARNERS.items() if learner.baseline]
     competing = table[table["predicted"].notna() & ~table["learner"].isin(baselines)]
     if competing.empty:
@@ -197,7 +206,9 @@ def winners(table: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             contest.cell
             | {"n": contest.n, "measured_winner": contest.winner, "predicted_winner": guess}
-            | {"clear": contest.clear and contest.gap > 3 * contest.gap_error, "agree": guess == contest.winner}
+            | {"clear": contest.clear and bool(contest.gap > 3 * contest.gap_error), "agree": guess == contest.winner}
+            | {"competing": len(contest.means), "logs": contest.logs, "fits": contest.logs * len(contest.means)}
+            | {"not_ok": contest.not_ok}
         )
     return pd.DataFrame(rows)
 
@@ -211,11 +222,74 @@ def _predicted_winners(table: pd.DataFrame) -> dict[frozenset[tuple[str, Any]], 
     return {key: label for key, (_, label) in best.items()}
 
 
-def readable(table: pd.DataFrame, delta: float) -> str:
-    """The verdicts as text: each bound and each learner over all its cells, and who wins."""
-    return "\n".join(
-        [*_bound_lines(verdicts(table, delta)), "", *_accuracy_lines(accuracy(table)), *_winner_lines(table)]
+class Comparison(NamedTuple):
+    """Theory beside the measurements of one run: what `verdicts`, `accuracy` and `winners` say of its table."""
+
+    verdicts: pd.DataFrame
+    accuracy: pd.DataFrame
+    winners: pd.DataFrame
+
+
+def compared(table: pd.DataFrame, delta: float) -> Comparison:
+    """The three comparisons of a table with its theory, each worked out once."""
+    return Comparison(verdicts(table, delta), accuracy(table), winners(table))
+
+
+def bounds_in_brief(found: pd.DataFrame) -> pd.DataFrame:
+    """One row per bound and learner, over the cells in which the assumptions hold, from `verdicts`.
+
+    Columns: `bound`, `label`, `verdict` ("valid", "VIOLATED", or that its assumptions fail in every cell),
+    `violations` out of `logs`, `rate_low` and `rate_high` of the worst cell, `tightest` and `loosest` (bound over
+    measured quantile), `cells`, `left_out` (fits of which the bound does not speak, 4.6).
+    """
+    rows = []
+    for (bound, label), group in found.groupby(["bound", "label"], sort=False) if len(found) else ():
+        held = group[group["holds"]]
+        rows.append({"bound": bound, "label": label} | (_brief(held) if len(held) else {"verdict": _FAIL, "cells": 0}))
+    return pd.DataFrame(rows)
+
+
+_FAIL = "its assumptions fail in every cell"
+
+
+def _brief(held: pd.DataFrame) -> dict[str, Any]:
+    worst = held.sort_values("rate_low").iloc[-1]
+    return {
+        "verdict": "valid" if held["valid"].all() else "VIOLATED",
+        "violations": int(held["violations"].sum()),
+        "logs": int(held["logs"].sum()),
+        "rate_low": worst["rate_low"],
+        "rate_high": worst["rate_high"],
+        "tightest": held["tightness"].min(),
+        "loosest": held["tightness"].max(),
+        "cells": len(held),
+        "left_out": int(held["left_out"].sum()),
+    }
+
+
+def accuracy_by_size(found: pd.DataFrame) -> pd.DataFrame:
+    """Measured over predicted, less one, in per cent: mean over cells, a row per learner and a column per n."""
+    # A baseline is exact: nothing is predicted.
+    found = found[found["standard_error"] > 1e-9 * found["measured"]] if len(found) else found
+    if found.empty:
+        return pd.DataFrame()
+    means = found.pivot_table("per_cent", "label", "n", sort=False, dropna=False)
+    return means[sorted(means.columns)]
+
+
+def agreement(found: pd.DataFrame) -> str:
+    """How often the predicted winner is the measured one, in a sentence, from `winners`."""
+    clear = found[found["clear"]]
+    return (
+        f"Predicted winner = measured winner in {int(clear['agree'].sum())} of {len(clear)} cells with a lead of more"
+        f" than 3 standard errors ({int(found['agree'].sum())} of all {len(found)})."
     )
+
+
+def readable(found: Comparison) -> str:
+    """The comparison as text: each bound and each learner over all its cells, and who wins."""
+    lines = [*_bound_lines(found.verdicts), "", *_accuracy_lines(found.accuracy)]
+    return "\n".join([*lines, *(["", agreement(found.winners)] if len(found.winners) else [])])
 
 
 def _bound_lines(found: pd.DataFrame) -> list[str]:
@@ -224,51 +298,28 @@ def _bound_lines(found: pd.DataFrame) -> list[str]:
     lines = [
         "Bounds, where their assumptions hold: violations out of logs, worst cell's 95% interval, bound / measured"
     ]
-    for (bound, label), group in found.groupby(["bound", "label"], sort=False):
-        held = group[group["holds"]]
-        lines.append(
-            f"  {bound:16s} {label:24s} " + (_held(held) if len(held) else "its assumptions fail in every cell")
-        )
+    for row in bounds_in_brief(found).to_dict("records"):
+        lines.append(f"  {row['bound']:16s} {row['label']:24s} " + (_held(row) if row["cells"] else row["verdict"]))
     return lines
 
 
-def _held(group: pd.DataFrame) -> str:
-    worst = group.sort_values("rate_low").iloc[-1]
-    verdict = "valid" if group["valid"].all() else "VIOLATED"
-    tight, loose = group["tightness"].min(), group["tightness"].max()
-    interval = f"[{worst['rate_low']:.3f}, {worst['rate_high']:.3f}]"
+def _held(row: dict[str, Any]) -> str:
+    interval = f"[{row['rate_low']:.3f}, {row['rate_high']:.3f}]"
     return (
-        f"{verdict}: {group['violations'].sum()} of {group['logs'].sum()}, {interval}, {tight:.2g} to {loose:.2g}"
-        f"  ({len(group)} cells{_left_out(group)})"
+        f"{row['verdict']}: {row['violations']:.0f} of {row['logs']:.0f}, {interval}, {row['tightest']:.2g} to"
+        f" {row['loosest']:.2g}  ({row['cells']} cells{_left_out(row['left_out'])})"
     )
 
 
-def _left_out(group: pd.DataFrame) -> str:
-    left = int(group["left_out"].sum())
-    return f"; {left} fits left the ball" if left else ""
+def _left_out(left: float) -> str:
+    return f"; {left:.0f} fits left the ball" if left else ""
 
 
 def _accuracy_lines(found: pd.DataFrame) -> list[str]:
-    # A baseline is exact: nothing is predicted.
-    found = found[found["standard_error"] > 1e-9 * found["measured"]] if len(found) else found
-    if found.empty:
+    means = accuracy_by_size(found)
+    if means.empty:
         return []
     lines = ["Predictions: measured over predicted, less one, per n (mean over cells, %)"]
-    sizes = sorted(found["n"].unique())
-    lines.append("  " + "".ljust(24) + "".join(f"n={n}".rjust(12) for n in sizes))
-    for label, group in found.groupby("label", sort=False):
-        means = group.groupby("n")["per_cent"].mean()
-        lines.append(f"  {label:24s}" + "".join(f"{means.get(n, np.nan):+.3g}".rjust(12) for n in sizes))
+    lines.append("  " + "".ljust(24) + "".join(f"n={n}".rjust(12) for n in means.columns))
+    lines += [f"  {name:24s}" + "".join(f"{v:+.3g}".rjust(12) for v in row) for name, row in means.iterrows()]
     return lines
-
-
-def _winner_lines(table: pd.DataFrame) -> list[str]:
-    found = winners(table)
-    if found.empty:
-        return []
-    clear = found[found["clear"]]
-    return [
-        "",
-        f"Predicted winner = measured winner in {int(clear['agree'].sum())} of {len(clear)} cells with a lead of more"
-        f" than 3 standard errors ({int(found['agree'].sum())} of all {len(found)}).",
-    ]

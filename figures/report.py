@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from bounds.compare import Comparison
+from figures import theory
 from sim.files import write_text
 from sim.regimes import Regime
 from sim.summary import Contest, contests
@@ -18,21 +20,23 @@ h1{line-height:1.2}table{border-collapse:collapse;font-size:.85rem}.wide{overflo
 th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid #ddd;white-space:nowrap}
 td.best{font-weight:700;background:#e3f1e3}
 td.tied{font-weight:700;background:#f3f3e0}
-figure{margin:1.5rem 0}img{max-width:100%;height:auto}
+td.bad{font-weight:700;background:#f6dcdc}
+figure{margin:1.5rem 0}.wide img{width:100%;min-width:36rem;height:auto}
 figcaption{font-size:.9rem;color:#444}pre{overflow-x:auto;background:#f6f6f6;padding:.7rem;font-size:.8rem}
-@media print{figure,tr{break-inside:avoid}}
+.tall{max-height:75vh;overflow-y:auto}
+@media print{.tall{max-height:none}figure,tr{break-inside:avoid}}
 """
 
 
-def write(folder: Path, regime: Regime, table: pd.DataFrame, drawn: list[dict[str, Any]], theory: str = "") -> Path:
+def write(folder: Path, regime: Regime, table: pd.DataFrame, drawn: list[dict[str, Any]], found: Comparison) -> Path:
     """Write the report of a run folder; pictures are inside, nothing is fetched.
 
     Args:
         folder: of the run, with its regime.toml and provenance.json.
         regime: that was run.
         table: its rows.
-        drawn: the figures, from `suboptimality.save_all`.
-        theory: the verdicts on bounds and predictions, as text.
+        drawn: the figures, from `save_all` of each kind.
+        found: theory beside the measurements, from `bounds.compared`.
     """
     path = folder / "report.html"
     statuses = table["status"].value_counts()
@@ -44,8 +48,9 @@ def write(folder: Path, regime: Regime, table: pd.DataFrame, drawn: list[dict[st
 <p>Mean suboptimality (exact, of each fitted policy) over {table["seed"].nunique()} logs; the best learner of a row
 is bold on green, or bold on yellow if its lead is within two standard errors; baselines that need no log do not
 compete. The lead is over the next learner on the same logs, with its paired standard error.</p>
-<div class="wide">{_contest_table(contests(table))}</div>
-{f"<h2>Theory beside measurement</h2><pre>{_text(theory)}</pre>" if theory else ""}
+<div class="tall">{_contest_table(contests(table))}</div>
+<h2>Theory beside measurement</h2>
+{theory.section(found, regime.delta)}
 <h2>Figures</h2>{figures}
 <h2>Fits</h2>
 <p>{len(table)} fits: {", ".join(f"{count} {_text(str(status))}" for status, count in statuses.items())}. None was
@@ -66,18 +71,16 @@ left out.</p>
 def _contest_table(found: list[Contest]) -> str:
     grid = list(found[0].cell)
     names = list(dict.fromkeys(name for contest in found for name in contest.means))
-    head = "".join(f"<th>{_text(h)}</th>" for h in [*grid, "n", *names, "lead ± se", "not ok"])
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(_row(c, grid, names) for c in found)}</tbody></table>"
+    return theory.table([*grid, "n", *names, "lead ± se", "not ok"], [_row(c, grid, names) for c in found])
 
 
-def _row(contest: Contest, grid: list[str], names: list[str]) -> str:
-    cells = [f"<td>{_text(_cell(contest.cell[a]))}</td>" for a in grid] + [f"<td>{contest.n}</td>"]
+def _row(contest: Contest, grid: list[str], names: list[str]) -> list[str]:
+    cells = [theory.cell(_cell(contest.cell[a])) for a in grid] + [theory.cell(contest.n)]
     for name in names:
-        mark = f' class="{"best" if contest.clear else "tied"}"' if name == contest.winner else ""
-        value = f"{contest.means[name]:.3g}" if name in contest.means else ""
-        cells.append(f"<td{mark}>{value}</td>")
+        mark = ("best" if contest.clear else "tied") if name == contest.winner else ""
+        cells.append(theory.cell(f"{contest.means[name]:.3g}" if name in contest.means else "", mark))
     lead = f"{contest.gap:.2g} ± {contest.gap_error:.1g}" if contest.runner_up else ""
-    return f"<tr>{''.join(cells)}<td>{lead}</td><td>{contest.not_ok}</td></tr>"
+    return [*cells, theory.cell(lead), theory.cell(contest.not_ok)]
 
 
 def _cell(value: Any) -> str:
@@ -88,7 +91,7 @@ def _figure(folder: Path, figure: dict[str, Any]) -> str:
     picture = base64.b64encode((folder / "figures" / f"{figure['name']}.png").read_bytes()).decode()
     caption = _text(figure["caption"])
     return (
-        f'<figure><img alt="{caption}" src="data:image/png;base64,{picture}">'
+        f'<figure><div class="wide"><img alt="{caption}" src="data:image/png;base64,{picture}"></div>'
         f"<figcaption>{caption}</figcaption></figure>"
     )
 

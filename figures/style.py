@@ -1,5 +1,7 @@
 """One visual style: a colour, a marker and a dash per learner, the same everywhere."""
 
+import zlib
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import matplotlib as mpl
@@ -22,19 +24,38 @@ _LOOKS = {
     "early": Look("#CC79A7", "D", "-"),
     "edit-model": Look("#56B4E9", "P", "-"),
 }
-_OTHER = Look("#000000", "v", "-")
+_OTHERS = [Look(colour, marker, "-") for marker in "vX<>" for colour in ("#000000", "#8C510A", "#5D3A9B")]
 
 FLOOR = Look("#333333", "", "-.")
 """The efficiency floor, on every figure of suboptimality against n."""
 
 
+BOUNDS = {
+    "sharp": ("-", 3.6, 0.3),
+    "": ("-", 1.0, 1.0),
+    "paper": (":", 1.4, 1.0),
+    "set": ("--", 1.2, 1.0),
+    "population": ("--", 3.6, 0.3),
+    "gap": ((0, (1, 4)), 1.6, 1.0),
+}
+"""Dash, width and opacity of each kind of bound; broad and pale are those that others may equal, and then lie on."""
+
+
 def look(label: str) -> Look:
     """The look of a learner's label; variants keep the learner's colour with another dash and marker."""
     learner, _, variant = label.partition(" (")
-    base = _LOOKS.get(learner, _OTHER)
+    # By its name alone, so that a plug-in's learner looks the same in every run.
+    base = _LOOKS.get(learner) or _OTHERS[zlib.crc32(learner.encode()) % len(_OTHERS)]
     if any(word in variant for word in ("paper", "radius", "pessimistic", "held-out")):
         return Look(base.colour, {"s": "x", "^": "+", "D": "d"}.get(base.marker, base.marker), "--")
     return base
+
+
+def ordered(labels: Iterable[str]) -> list[str]:
+    """Labels in the order of every figure: the baselines, the paper's learners, then others by name."""
+    order = list(_LOOKS)
+    place = {name: order.index(name.partition(" (")[0]) if name.partition(" (")[0] in order else 99 for name in labels}
+    return sorted(place, key=lambda name: (place[name], name))
 
 
 def apply() -> None:

@@ -95,11 +95,13 @@ class Contest:
     gap: float
     gap_error: float
     not_ok: int
+    logs: int
 
     @property
     def clear(self) -> bool:
         """Whether the winner's lead exceeds two standard errors."""
-        return np.isfinite(self.means[self.winner]) and (self.runner_up is None or self.gap > 2 * self.gap_error)
+        finite = bool(np.isfinite(self.means[self.winner]))
+        return finite and (self.runner_up is None or bool(self.gap > 2 * self.gap_error))
 
 
 def contests(table: pd.DataFrame) -> list[Contest]:
@@ -125,7 +127,8 @@ def _contest(cell: dict[str, Any], n: Any, rows: pd.DataFrame) -> Contest:
     ranked = sorted(competing, key=lambda label: (not np.isfinite(means[label]), means[label]))
     second = ranked[1] if len(ranked) > 1 else None
     gap, error = paired_gap(by_seed[ranked[0]], by_seed[second]) if second else (0.0, 0.0)
-    return Contest(cell, int(n), means, ranked[0], second, gap, error, int((rows["status"] != "ok").sum()))
+    not_ok, logs = int((rows["status"] != "ok").sum()), rows["seed"].nunique()
+    return Contest(cell, int(n), means, ranked[0], second, gap, error, not_ok, logs)
 
 
 def paired_gap(best: np.ndarray, other: np.ndarray) -> tuple[float, float]:

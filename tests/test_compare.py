@@ -88,7 +88,7 @@ def test_verdicts_count_violations(small: tuple[pd.DataFrame, Regime]) -> None:
     found = compare.verdicts(broken, regime.delta)
     ours = found[found["bound"] == "sup_sharp"]
     assert (ours["violations"] >= 28).all() and not ours["valid"].any()
-    assert "VIOLATED" in compare.readable(broken, regime.delta)
+    assert "VIOLATED" in compare.readable(compare.compared(broken, regime.delta))
 
 
 def test_a_fit_outside_the_ball_is_not_spoken_of(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_fit_outside_the_ball_is_not_spoken_of(tmp_path: Path) -> None:
     short = found[(found["bound"] == "pref") & (found["n"] == 60)].iloc[0]
     assert short["left_out"] == outside[preference & (table["n"] == 60)].sum() == 40 - short["logs"]
     assert f"{found.loc[found['bound'] == 'pref', 'left_out'].sum()} fits left the ball" in compare.readable(
-        table, regime.delta
+        compare.compared(table, regime.delta)
     )
 
 

@@ -1,0 +1,48 @@
+"""What all figures share: the points of the grid, names of files, and how a figure is saved."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sim.summary import where
+
+FLOOR = 1e-9
+"""Numbers below this are exact zeros or their rounding, and are not drawn on a logarithmic axis."""
+
+
+def points(numbers: pd.DataFrame, grid: list[str]) -> list[dict[str, Any]]:
+    """The points of the grid that have numbers, in their order; one empty point where nothing varies."""
+    return numbers[grid].drop_duplicates().to_dict("records") if grid else [{}]
+
+
+def at(numbers: pd.DataFrame, point: dict[str, Any]) -> pd.DataFrame:
+    """The numbers of one point of the grid; an axis that its family does not have is empty there."""
+    for axis, value in point.items():
+        numbers = numbers[numbers[axis].isna() if pd.isna(value) else numbers[axis] == value]
+    return numbers
+
+
+def file_name(stem: str, point: dict[str, Any], number: int) -> str:
+    """A file name that says the grid point, or numbers it where that would be too long."""
+    words = re.sub(r"[^\w.]+", "-", where(point)).strip("-")
+    return stem + (f"-{words}" if 0 < len(words) <= 80 else f"-{number:03d}" if words else "")
+
+
+def save(figure: Figure, folder: Path, name: str) -> None:
+    """Write the figure as .svg (the same bytes each time) and .png."""
+    # Laying out is half of the time of drawing: once is enough.
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+    figure.savefig(folder / f"{name}.png")
+    plt.close(figure)
+
+
+def thin_line(ax: Axes, n: pd.Series, values: pd.Series, **look: Any) -> None:
+    """A line without markers; a single point, of which no line can be seen, is a dash."""
+    ax.plot(n, values, marker="_" if len(n) == 1 else None, markersize=14, **look)
