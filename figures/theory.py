@@ -33,8 +33,9 @@ def _bounds(found: pd.DataFrame, delta: float) -> str:
     head = ["bound", "learner", "verdict", "violations", "95% interval", "bound / measured", "cells"]
     note = (
         f"<h3>Bounds</h3><p>Each holds with probability {1 - delta:g}.  Over the cells in which its assumptions hold: "
-        f"logs in which it is violated (without fits that left the class's ball), the exact interval for their rate in the worst cell, and the least and the "
-        f"largest ratio of the bound to the measured {100 * (1 - delta):g}% quantile.</p>"
+        "logs in which it is violated (without fits that left the ball of their class), the exact interval for their "
+        "rate in the worst cell, and the least and the largest ratio of the bound to the measured "
+        f"{100 * (1 - delta):g}% quantile.</p>"
     )
     return note + table(head, rows) if rows else ""
 
