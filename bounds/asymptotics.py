@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int
 from scipy import optimize
 
 from bounds import quadratic_forms
-from sim import newton
+from sim import checks, newton
 from sim.errors import BadInput
 from sim.learners import Cost, Learner
 from sim.learners.contract import EditLog, PolicyLearner
@@ -81,17 +81,20 @@ class Prediction:
         return max(self.coefficient / (epsilon - self.limit), 1.0)
 
     def quantile(self, n: float, level: float) -> float | None:
-        """The predicted quantile of SubOpt with n triples, e.g. level 0.95.
+        """The predicted quantile of SubOpt with n triples, e.g. level 0.95; None within 1e-3 of level 0 or 1.
 
-        SubOpt is S + <grad S, z> + z^T (grad^2 S) z / 2 with z normal, mean b/n and covariance V/n: a weighted
+        SubOpt is S + <grad S, b>/n + <grad S, z> + z^T (grad^2 S) z / 2 with z normal of covariance V/n: a weighted
         chi-square where grad S = 0, and close to a normal elsewhere (docs/theory.md 5.7).
+
+        Raises:
+            BadInput: a level outside (0, 1).
         """
-        if self.limit is None or self.moments is None:
+        level = checks.chance("level", level)
+        if self.limit is None or self.moments is None or min(level, 1 - level) < quadratic_forms.RESOLUTION:
             return None
-        m = self.moments
-        return self.limit + quadratic_forms.quantile(
-            level, *(np.asarray(part) for part in (m.bias / n, m.variance / n, m.slope, m.bend))
-        )
+        slope, bend, variance, bias = (np.asarray(part) for part in self.moments[:4])
+        spread = quadratic_forms.quantile(level, np.zeros_like(bias), variance / n, slope, bend)
+        return max(self.limit + float(slope @ bias) / n + spread, 0.0)
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,8 @@ def predict(learner: Learner, world: World, policies: PolicyClass | None = None,
     learner.check(world, policies)
     if isinstance(policies, PolicyList) and isinstance(learner, PolicyLearner):
         return _of_list(learner, world, policies)
+    if isinstance(policies, PolicyList):
+        return Prediction(None, None, reason=f"{learner.name} over a finite list has no prediction")
     if isinstance(learner, Cost) and not isinstance(policies, LogLinear):
         return Prediction(None, None, "ok", "cost learning has a prediction for the log-linear class only")
     if isinstance(learner, Cost) and learner.cost_class != "linear":
@@ -189,7 +194,7 @@ def _of_minimiser(learner: Learner, world: World, policies: PolicyClass, triples
     identified, free = np.eye(start.shape[0]), None
     point, converged, hessian = _minimise(learner, world, policies, triples, start, jnp.asarray(identified))
     settled: np.ndarray | None = identified
-    if not _full_rank(np.asarray(hessian)):
+    if not _full_rank(np.asarray(hessian), _units(learner, world, policies, start)):
         at_start = np.asarray(_curvature(learner, world, policies, triples, start))
         identified, free = _directions(at_start)
         point, converged, hessian = _minimise(learner, world, policies, triples, start, jnp.asarray(identified))
@@ -213,9 +218,20 @@ def _of_minimiser(learner: Learner, world: World, policies: PolicyClass, triples
     return Prediction(limit, coefficient, "rank_deficient", free, moments)
 
 
-def _full_rank(hessian: np.ndarray) -> bool:
-    values = np.linalg.eigvalsh(hessian)
+def _full_rank(hessian: np.ndarray, units: np.ndarray) -> bool:
+    values = np.linalg.eigvalsh(hessian / np.outer(units, units))
     return bool(values.min(initial=1.0) > FREE * values.max(initial=1.0))
+
+
+def _units(learner: Learner, world: World, policies: PolicyClass, start: Array) -> np.ndarray:
+    """How much a unit of each parameter moves log pi, (p,), so that rank does not depend on the units of features.
+
+    One for a parameter that names no policy.
+    """
+    possible = np.asarray(world.reference) > 0
+    moves = np.asarray(jax.jacfwd(lambda theta: learner.log_policy(theta, world, policies))(start))[possible]  # type: ignore[attr-defined]
+    size = np.sqrt(np.sum(moves**2, axis=0))
+    return np.where(np.isfinite(size) & (size > 0), size, 1.0)
 
 
 def _directions(curvature: np.ndarray) -> tuple[np.ndarray, str | None]:

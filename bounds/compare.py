@@ -60,7 +60,7 @@ def _of_regime(regime: Regime) -> Iterator[tuple[dict[str, Any], dict[str, Any]]
         floor = _floor(world, policies)
         for name, learner in made:
             prediction = predicted(learner, world, policies)
-            realised = _realised_columns(learner, world)
+            realised = _realised_columns(learner, world, policies)
             if finite_class.bounds_for(learner.name, getattr(learner, "link", "balance")):
                 realised |= {BALL: chosen_ball(world, policies, None)} if isinstance(policies, LogLinear) else {}
             bounds = bounds_of(learner, world, policies, [cell.n for cell in cells], regime.delta)
@@ -81,9 +81,9 @@ def _columns(bounds: dict[str, Bound]) -> dict[str, Any]:
     return values | {f"{PREFIX}{name}_holds": bound.holds for name, bound in bounds.items()}
 
 
-def _realised_columns(learner: Learner, world: World) -> dict[str, bool]:
+def _realised_columns(learner: Learner, world: World, policies: PolicyClass) -> dict[str, bool]:
     """Whether the pessimism bounds of a row hold in its world (4.4); their values are the row's own."""
-    if not is_pessimistic(learner, "linear", "list"):
+    if not is_pessimistic(learner, policies, "linear", "list"):
         return {}
     assert isinstance(learner, Cost)
     holds = pessimism.gap(world, 0.0, learner).holds
@@ -136,13 +136,14 @@ def verdicts(table: pd.DataFrame, delta: float) -> pd.DataFrame:
                 # A bound that holds nowhere is shown against every row.
                 shown = where if where.any() else ~where
                 found = {"bound": name, "holds": bool(where.any()), "left_out": int((~shown).sum())}
-                rows.append(point | found | _verdict(values[shown], group[shown], delta))
+                rows.append(point | found | _verdict(values[shown], group[shown], len(group), delta))
     return pd.DataFrame(rows)
 
 
-def _verdict(values: np.ndarray, group: pd.DataFrame, delta: float) -> dict[str, Any]:
+def _verdict(values: np.ndarray, group: pd.DataFrame, logs: int, delta: float) -> dict[str, Any]:
+    # Out of all logs: a bound promises that a fit of which it speaks violates it with probability at most delta.
     measured = group["suboptimality"].to_numpy()
-    violations, logs = int((measured > values).sum()), len(values)
+    violations = int((measured > values).sum())
     interval = stats.binomtest(violations, logs).proportion_ci(0.95, method="exact")
     compatible = stats.binomtest(violations, logs, delta, alternative="greater").pvalue >= 1e-6
     quantile = float(np.quantile(measured, 1 - delta))

@@ -4,7 +4,7 @@ from bounds import asymptotics, finite_class, pessimism
 from bounds.asymptotics import Prediction
 from bounds.bound import Bound
 from sim.learners import Cost, Learner
-from sim.policies import PolicyClass
+from sim.policies import LogLinear, PolicyClass
 from sim.world import World
 
 
@@ -29,16 +29,19 @@ def bounds_of(
         BadInput: n below 1, delta outside (0, 1).
     """
     if isinstance(learner, Cost):
-        return _of_cost(learner, world, ns, delta) if is_pessimistic(learner, "linear") else {}
-    if getattr(learner, "objective", "losses") != "losses":
-        return {}
+        spoken_of = is_pessimistic(learner, policies, "linear")
+        return _of_cost(learner, world, ns, delta) if spoken_of else {}
     names = finite_class.bounds_for(learner.name, getattr(learner, "link", "balance"))
     return {name: finite_class.values(name, world, policies, ns, delta) for name in names}
 
 
-def is_pessimistic(learner: Learner, *classes: str) -> bool:
-    """Whether 4.4 speaks of this learner: a confidence set over one of these cost classes, not in its printed form."""
+def is_pessimistic(learner: Learner, policies: PolicyClass, *classes: str) -> bool:
+    """Whether 4.4 speaks of this learner: a confidence set over one of these cost classes, not in its printed form,
+    and the minimiser of Eq. 6 over all policies (with a list or a mixture it is that of the class).
+    """
     if not isinstance(learner, Cost) or learner.cost_class not in classes or float(learner.radius) == 0:
+        return False
+    if not isinstance(policies, LogLinear):
         return False
     return learner.optimum != "paper" and learner.confidence != "paper"
 

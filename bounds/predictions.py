@@ -7,7 +7,6 @@ from bounds import asymptotics, efficiency, of_learner
 from bounds.asymptotics import Prediction
 from bounds.who_wins import best_weight
 from sim import checks
-from sim.errors import BadInput
 from sim.learners import Early, Learner
 from sim.policies import PolicyClass, log_linear
 from sim.world import World
@@ -33,7 +32,7 @@ def predictions(
         BadInput: n below 1, delta outside (0, 1).
     """
     policies = log_linear(world) if policies is None else policies
-    delta = _open_unit("delta", delta)
+    delta = checks.chance("delta", delta)
     found = asymptotics.predict(learner, world, policies)
     floor, no_floor = efficiency.efficiency_floor(world)
     values: dict[str, Any] = {
@@ -47,9 +46,11 @@ def predictions(
     reasons |= {"status": found.reason} if found.status != "ok" else {}
     reasons |= {"efficiency_floor": no_floor} if floor is None else {}
     if n is not None:
-        values |= _at(found, learner, world, policies, _count("n", n), delta)
+        values |= _at(found, learner, world, policies, int(checks.whole("n", n, 1)), delta)
         reasons |= {
-            name: found.reason or "no normal limit" for name in ("predicted", "quantile") if values[name] is None
+            name: found.reason or "no normal limit, or a level too near 0 or 1"
+            for name in ("predicted", "quantile")
+            if values[name] is None
         }
     return values | {"reasons": reasons}
 
@@ -83,16 +84,6 @@ def _shown(bound: Any) -> dict[str, Any]:
 
 def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
-
-
-def _open_unit(name: str, value: float) -> float:
-    if not 0 < value < 1:
-        raise BadInput(f"{name}: expected a probability strictly between 0 and 1, got {value!r}")
-    return float(value)
-
-
-def _count(name: str, value: int) -> int:
-    return int(checks.in_range(name, value, 1, 1e15))
 
 
 def readable(values: dict[str, Any]) -> str:

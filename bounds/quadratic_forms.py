@@ -4,6 +4,8 @@ import numpy as np
 from scipy import optimize
 
 _GRID = 4096
+RESOLUTION = 1e-3
+"""Levels nearer than this to 0 or 1 are not told apart."""
 
 
 def standard_form(
@@ -23,10 +25,10 @@ def standard_form(
 
 
 def quantile(level: float, mean: np.ndarray, covariance: np.ndarray, slope: np.ndarray, bend: np.ndarray) -> float:
-    """The quantile at `level` in (0, 1); arguments as in `standard_form`.
+    """The quantile at `level`; arguments as in `standard_form`.
 
     The distribution function is the characteristic function's, inverted numerically (Gil-Pelaez): the error in the
-    level is below 1e-4.
+    level is below 1e-4, so that `level` must be at least `RESOLUTION` away from 0 and 1.
     """
     constant, linear, weights = standard_form(mean, covariance, slope, bend)
     scale = float(np.sqrt(np.sum(linear**2) + 2 * np.sum(weights**2)))

@@ -12,7 +12,7 @@ from scipy import optimize
 
 from bounds.asymptotics import predict
 from bounds.of_learner import predicted
-from sim import families
+from sim import checks, families
 from sim.errors import BadInput
 from sim.learners import Cost, Early, EditModel, Learner, Preference, Supervision
 from sim.policies import PolicyClass
@@ -35,7 +35,7 @@ COMPETITORS = {
 
 
 def who_wins(
-    ns: Sequence[float],
+    ns: Sequence[float] | np.ndarray,
     learners: Mapping[str, Learner] | None = None,
     family: str = "attributes",
     user: User | None = None,
@@ -64,8 +64,9 @@ def who_wins(
     import pandas as pd
 
     learners = COMPETITORS if learners is None else learners
-    axes = {name: value for name, value in parameters.items() if isinstance(value, list | tuple)}
-    _check({"ns": ns} | axes)
+    parameters = {name: v.tolist() if isinstance(v, np.ndarray) else v for name, v in parameters.items()}
+    axes = {name: value for name, value in parameters.items() if isinstance(value, list | tuple | range)}
+    _check(ns, axes, learners)
     rows = []
     for values in itertools.product(*axes.values()):
         point = dict(zip(axes, values, strict=True))
@@ -75,12 +76,14 @@ def who_wins(
     return pd.DataFrame(rows)
 
 
-def _check(axes: dict[str, Sequence[Any]]) -> None:
-    for name, values in axes.items():
-        if len(values) == 0:
-            raise BadInput(f"{name}: expected at least one value, got an empty list")
-    if not all(n >= 1 for n in axes["ns"]):
-        raise BadInput(f"ns: expected log sizes of at least 1, got {min(axes['ns'])!r}")
+def _check(ns: Any, axes: dict[str, Any], learners: Any) -> None:
+    for name, values in ({"ns": ns} | axes).items():
+        if isinstance(values, str) or not hasattr(values, "__len__") or len(values) == 0:
+            raise BadInput(f"{name}: expected a list of at least one value, got {values!r}")
+    for n in ns:
+        checks.in_range("ns", n, 1, 1e15)
+    if not isinstance(learners, Mapping) or not all(isinstance(one, Learner) for one in learners.values()):
+        raise BadInput(f"learners: expected learners by label, as in {{'sup': Supervision()}}, got {learners!r}")
 
 
 def _contest(values: dict[str, float | None]) -> dict[str, Any]:

@@ -134,7 +134,10 @@ def _caption(numbers: pd.DataFrame, found: list[Any]) -> str:
 
 def _theory(numbers: pd.DataFrame) -> str:
     lines = "; thin lines are predicted, thick ones join the markers where there is no prediction"
-    floor = "; the dash-dotted line is the efficiency floor, below which no regular estimator from the edits stays"
+    floor = (
+        "; the dash-dotted line is the efficiency floor, below which no consistent, regular estimator from the edits "
+        "stays as n grows"
+    )
     lines = lines if numbers["predicted"].notna().any() else ""
     return lines + (floor if numbers["efficiency_floor"].notna().any() else "")
 

@@ -12,7 +12,9 @@ from scipy import stats
 import sim
 from bounds import asymptotics, quadratic_forms
 from bounds.asymptotics import predict
+from bounds.efficiency import efficiency_floor
 from bounds.who_wins import best_weight
+from sim.features import DenseFeatures
 from sim.learners import Cost, Early, EarlyHeldOut, EditModel, PolicyLearner, Preference, Supervision
 from sim.policies import mixture, policy_list
 from sim.world import World
@@ -240,6 +242,36 @@ def test_predictions_hold_in_simulation(strength: float) -> None:
             assert measured.mean() == pytest.approx(found.at(n), rel=tolerance)
             quantile = found.quantile(n, 0.95)
             assert np.quantile(measured, 0.95) == pytest.approx(quantile, rel=0.12)
+
+
+@pytest.mark.parametrize("scale", [1e-5, 1e5])
+def test_the_units_of_a_feature_do_not_matter(scale: float) -> None:
+    world = sim.world("attributes", attributes=2, contexts=2)
+    table = np.asarray(world.policy_features.table) * [scale, 1, 1, 1]
+    twin = dataclasses.replace(world, policy_features=DenseFeatures(jnp.asarray(table)))
+    for learner in (Supervision(), Preference(), EditModel()):
+        here, there = predict(learner, world), predict(learner, twin)
+        assert there.status == "ok"
+        assert (there.limit, there.coefficient) == pytest.approx((here.limit, here.coefficient), rel=1e-5, abs=1e-9)
+    assert efficiency_floor(twin)[0] == pytest.approx(efficiency_floor(world)[0], rel=1e-8)
+
+
+def test_quantiles_at_extreme_levels_are_none_and_never_negative() -> None:
+    found = predict(Supervision(), sim.world("attributes", attributes=2, contexts=2))
+    assert found.quantile(1000, 1 - 1e-6) is None and found.quantile(1000, 1e-300) is None
+    assert found.quantile(10, 0.01) >= 0  # type: ignore[operator]
+    # A mean of 5 leaves no room for a 95% quantile of thousands (Markov).
+    cold = predict(Preference(), sim.world("attributes", temperature=0.06))
+    assert cold.quantile(1000, 0.95) <= 20 * cold.at(1000)  # type: ignore[operator]
+    for level in (0.0, 1.0, 2.0):
+        with pytest.raises(sim.BadInput, match="level"):
+            found.quantile(1000, level)
+
+
+def test_an_edit_model_over_a_list_has_no_prediction() -> None:
+    world = sim.world("attributes", attributes=2)
+    found = predict(EditModel(), world, policy_list(world, 8))
+    assert found.limit is None and "finite list" in (found.reason or "")
 
 
 def test_quantiles_of_quadratic_forms() -> None:

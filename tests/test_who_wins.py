@@ -55,12 +55,15 @@ def test_learners_without_a_prediction_do_not_compete() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"ns": [0, 10]}, "ns: expected log sizes of at least 1"),
+        ({"ns": [0, 10]}, "ns: expected a number in"),
+        ({"ns": 100}, "ns: expected a list"),
+        ({"ns": ["a"]}, "ns: expected"),
+        ({"ns": [10], "learners": {"x": "sup"}}, "learners: expected learners by label"),
         ({"ns": [10], "strenght": [0.5]}, "strength"),
         ({"ns": [10], "family": "attribute"}, "attributes"),
         ({"ns": [10], "strength": [2.0]}, "strength"),
-        ({"ns": [10], "strength": []}, "strength: expected at least one value"),
-        ({"ns": []}, "ns: expected at least one value"),
+        ({"ns": [10], "strength": []}, "strength: expected a list of at least one value"),
+        ({"ns": []}, "ns: expected a list of at least one value"),
     ],
 )
 def test_bad_input_is_refused(arguments, words) -> None:
