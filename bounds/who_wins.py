@@ -3,7 +3,7 @@ ensembling.
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
@@ -35,8 +35,8 @@ COMPETITORS = {
 
 
 def who_wins(
-    ns: Sequence[float] | np.ndarray,
-    learners: Mapping[str, Learner] | None = None,
+    ns: Any,
+    learners: Any = None,
     family: str = "attributes",
     user: User | None = None,
     **parameters: Any,
@@ -48,8 +48,8 @@ def who_wins(
     there.
 
     Args:
-        ns: log sizes, each at least 1.
-        learners: by the label they get; default: sup, pref, cost (plug-in), early (lam = 1) and edit-model.
+        ns: log sizes, a list or array, each at least 1.
+        learners: a dictionary of learners by the label they get; default: sup, pref, cost (plug-in), early (lam = 1) and edit-model.
         family: a world family.
         user: whose edits; default: the family's own user.
         parameters: of the family; a list or tuple is an axis of the grid, e.g. strength=[1.0, 0.5], attributes=[2, 4].
