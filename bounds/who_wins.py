@@ -49,7 +49,8 @@ def who_wins(
 
     Args:
         ns: log sizes, a list or array, each at least 1.
-        learners: a dictionary of learners by the label they get; default: sup, pref, cost (plug-in), early (lam = 1) and edit-model.
+        learners: a dictionary of learners by the label they get; default: sup, pref, cost (plug-in), early (lam = 1)
+            and edit-model.
         family: a world family.
         user: whose edits; default: the family's own user.
         parameters: of the family; a list or tuple is an axis of the grid, e.g. strength=[1.0, 0.5], attributes=[2, 4].
