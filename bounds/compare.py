@@ -106,7 +106,7 @@ def _within_ball(columns: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     """The bounds on a log-linear class speak of fits within the ball |theta| <= Theta (4.6): elsewhere they fail."""
     if BALL not in columns:
         return columns
-    left = (table["parameter_norm"] > columns[BALL]).to_numpy()
+    left = ~(table["parameter_norm"] <= columns[BALL]).to_numpy()
     names = [c for c in columns if c.startswith((f"{PREFIX}sup", f"{PREFIX}pref")) and c.endswith("_holds")]
     inside = {name: columns[name].where(columns[name].isna() | ~left, False) for name in names}
     return columns.assign(**inside).drop(columns=BALL)
@@ -143,7 +143,8 @@ def verdicts(table: pd.DataFrame, delta: float) -> pd.DataFrame:
 def _verdict(values: np.ndarray, group: pd.DataFrame, logs: int, delta: float) -> dict[str, Any]:
     # Out of all logs: a bound promises that a fit of which it speaks violates it with probability at most delta.
     measured = group["suboptimality"].to_numpy()
-    violations = int((measured > values).sum())
+    # What is equal but for rounding is no violation.
+    violations = int((measured > values + 1e-12).sum())
     interval = stats.binomtest(violations, logs).proportion_ci(0.95, method="exact")
     compatible = stats.binomtest(violations, logs, delta, alternative="greater").pvalue >= 1e-6
     quantile = float(np.quantile(measured, 1 - delta))

@@ -68,11 +68,11 @@ def efficiency_floor(world: World) -> tuple[float | None, str | None]:
         return None, f"the log-linear class misses the optimum by {residual:.3g}"
     if form[1] == 0:
         return None, "the user never edits"
-    fisher, information = _optimum_information(world), edit_information(world, *form)
-    inverse, identified = _inverse(information, fisher)
-    missed = fisher - identified @ fisher @ identified.T
-    scale = np.sqrt(np.maximum(np.diag(fisher), 1e-300))
-    if np.abs(missed / np.outer(scale, scale)).max(initial=0.0) > 1e-8:
+    both = np.outer(_units(world), _units(world))
+    fisher, information = _optimum_information(world) / both, edit_information(world, *form) / both
+    inverse, identified = _inverse(information)
+    missed = fisher - identified @ fisher @ identified
+    if np.abs(missed).max(initial=0.0) > 1e-8 * np.abs(fisher).max(initial=1e-300):
         return None, "the edits do not identify the optimum"
     return float(world.temperature) / 2 * float(np.sum(fisher * inverse)), None
 
@@ -147,15 +147,16 @@ def _centred(world: World) -> np.ndarray:
     return features - np.einsum("xa,xad->xd", np.asarray(world.optimal), features)[:, None]
 
 
-def _inverse(information: np.ndarray, fisher: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The pseudo-inverse, and the projection on the subspace on which it is an inverse.
+def _units(world: World) -> np.ndarray:
+    """Root mean square of each feature under pi*, one where it is zero: rank must not depend on their units."""
+    weights = np.asarray(world.context_probs)[:, None] * np.asarray(world.optimal)
+    size = np.sqrt(np.einsum("xa,xad->d", weights, np.asarray(world.policy_features.table) ** 2))
+    return np.where(size > 0, size, 1.0)
 
-    In the units of F, so that the rank does not depend on the units of the features.
-    """
-    units = np.sqrt(np.maximum(np.diag(fisher), 0.0))
-    units = np.where(units > 0, units, 1.0)
-    values, vectors = np.linalg.eigh(information / np.outer(units, units))
+
+def _inverse(information: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The pseudo-inverse, and the projection on the subspace on which it is an inverse."""
+    values, vectors = np.linalg.eigh(information)
     kept = values > _RANK * values.max(initial=0.0)
     basis = vectors[:, kept]
-    inverse = basis / values[kept] @ basis.T / np.outer(units, units)
-    return inverse, units[:, None] * (basis @ basis.T) / units
+    return basis / values[kept] @ basis.T, basis @ basis.T

@@ -47,7 +47,8 @@ def look(label: str) -> Look:
     # By its name alone, so that a plug-in's learner looks the same in every run.
     base = _LOOKS.get(learner) or _OTHERS[zlib.crc32(learner.encode()) % len(_OTHERS)]
     if any(word in variant for word in ("paper", "radius", "pessimistic", "held-out")):
-        return Look(base.colour, {"s": "x", "^": "+", "D": "d"}.get(base.marker, base.marker), "--")
+        dash = ":" if "paper" in variant and "pessimistic" in variant else "--"
+        return Look(base.colour, {"s": "x", "^": "+", "D": "d"}.get(base.marker, base.marker), dash)
     return base
 
 
