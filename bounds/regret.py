@@ -1,0 +1,73 @@
+"""Regret of the online phase: the bound on late ensembling, and predictions for pure online learning."""
+
+import numpy as np
+from jaxtyping import Float
+
+from bounds.contraction import second_eigenvalue
+from sim.errors import BadInput
+from sim.world import World
+
+
+def ucb_regret(gaps: Float[np.ndarray, " K"], rounds: float, c_max: float) -> float:
+    """A bound on the expected cost regret of Algorithm 1 with alpha = c_max sqrt 2, after T rounds.
+
+    min( sum over gap_k > 0 of 8 c_max^2 log T / gap_k + (1 + pi^2 / 3) gap_k,
+         4 sqrt 2 c_max sqrt(K T log T) + (1 + pi^2 / 3) sum gap_k )
+
+    Args:
+        gaps: J of each policy less the best one's, shape (K,), at least 0.
+        rounds: T, the first plays of every arm included.
+        c_max: costs lie in [0, c_max].
+
+    Raises:
+        BadInput: T below the number of arms, negative gaps.
+
+    Source: docs/theory.md 6.1; Auer, Cesa-Bianchi and Fischer (2002), Theorem 1, for costs in [0, c_max].
+    """
+    gaps = np.asarray(gaps, float)
+    if gaps.min(initial=0.0) < 0:
+        raise BadInput(f"gaps: expected none below 0, got {gaps.min():g}")
+    if rounds < len(gaps):
+        raise BadInput(f"rounds: expected at least one per arm ({len(gaps)}), got {rounds:g}")
+    positive, log = gaps[gaps > 0], np.log(rounds)
+    once = (1 + np.pi**2 / 3) * positive.sum()
+    of_gaps = float((8 * c_max**2 * log / positive).sum() + once)
+    of_arms = float(4 * np.sqrt(2) * c_max * np.sqrt(len(gaps) * rounds * log) + once)
+    return min(of_gaps, of_arms)
+
+
+def informative_from(gaps: Float[np.ndarray, " K"], c_max: float, most: float = 1e15) -> float | None:
+    """The smallest T at which `ucb_regret` is below T times the largest gap; None if there is none up to `most`.
+
+    Below it, playing the worst policy for ever would not violate the bound.
+    """
+    largest = float(np.max(gaps, initial=0.0))
+    if largest == 0:
+        return None
+
+    def vacuous(rounds: float) -> bool:
+        return bool(ucb_regret(gaps, rounds, c_max) >= rounds * largest)
+
+    low, high = float(len(gaps)), most
+    if vacuous(high):
+        return None
+    # T max gap - bound, once positive, stays so: both branches grow slower than T.
+    while high - low > 0.5:
+        middle = (low + high) / 2
+        low, high = (middle, high) if vacuous(middle) else (low, middle)
+    return float(np.ceil(high)) if vacuous(float(np.floor(high))) else float(np.floor(high))
+
+
+def self_training_exponent(world: World, growth: float) -> float:
+    """The exponent of T in the regret of self-training, with epochs growing by `growth` >= 1 (docs/theory.md 6.2).
+
+    0 (logarithms of T) while growth <= 1 / eta, and 1 - log(1 / eta) / log(growth) beyond.  eta is the local KL
+    contraction, the square of the second eigenvalue (3.5, the largest over contexts): policies near pi* are what
+    late epochs play.
+    """
+    if growth < 1:
+        raise BadInput(f"growth: expected at least 1, got {growth:g}")
+    eta = float(np.max(second_eigenvalue(world))) ** 2
+    if growth <= 1 / max(eta, 1e-300):
+        return 0.0
+    return 1 - np.log(1 / eta) / np.log(growth)
