@@ -194,7 +194,8 @@ def _of_minimiser(learner: Learner, world: World, policies: PolicyClass, triples
     identified, free = np.eye(start.shape[0]), None
     point, converged, hessian = _minimise(learner, world, policies, triples, start, jnp.asarray(identified))
     settled: np.ndarray | None = identified
-    if not _full_rank(np.asarray(hessian), _units(learner, world, policies, start)):
+    found, plain = np.asarray(hessian), np.ones(len(start))
+    if not _full_rank(found, plain) and not _full_rank(found, _units(learner, world, policies, start)):
         at_start = np.asarray(_curvature(learner, world, policies, triples, start))
         identified, free = _directions(at_start)
         point, converged, hessian = _minimise(learner, world, policies, triples, start, jnp.asarray(identified))
