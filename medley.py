@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -64,13 +65,38 @@ def run(
     with _progress(loaded.name) as progress:
         table = joined(simulate(loaded, folder, resume=resume, dask=dask, progress=progress), loaded)
     write_table(folder, table)
+    online = _online(loaded, folder) if loaded.online else _Online()
     theory, pictures = compared(table, loaded.delta), folder / "figures"
-    summary = f"{text_table(table)}\n\n{readable(theory)}"
-    drawn = [*winners.save_all(theory.winners, pictures), *suboptimality.save_all(table, pictures)]
+    summary = f"{online.summary}{text_table(table)}\n\n{readable(theory)}"
+    drawn = [*online.drawn, *winners.save_all(theory.winners, pictures), *suboptimality.save_all(table, pictures)]
     drawn += tightness.save_all(table, pictures, loaded.delta)
-    report.write(folder, loaded, table, drawn, theory)
+    report.write(folder, loaded, table, drawn, theory, online.section)
     write_summary(folder, summary)
     print(f"{loaded.title or loaded.name}\n{loaded.claim}\n\n{summary}\n\nResults: {folder}/report.html")
+
+
+@dataclass(frozen=True)
+class _Online:
+    """What a run says of its online phase: printed, in the report, and drawn."""
+
+    summary: str = ""
+    section: str = ""
+    drawn: list[dict[str, Any]] = field(default_factory=list)
+
+
+def _online(regime: Any, folder: Path) -> _Online:
+    from bounds import online as theory
+    from figures import online as pictures
+    from figures import online_tables
+    from sim.online.gaps import kinds_of, text_tables
+    from sim.store import load
+
+    rows, over = load(folder, "online.parquet"), regime.online["settings"] or None
+    verdicts = theory.readable(theory.verdicts(rows, regime), regime.online["rounds"])
+    tables = text_tables(rows, over) if kinds_of(rows).rules else ""
+    drawn = pictures.save_all(rows, theory.regret(rows), folder / "figures", over)
+    summary = "".join(f"{part}\n\n" for part in (tables, verdicts) if part)
+    return _Online(summary, online_tables.section(rows, verdicts, over), drawn)
 
 
 @app.command()
@@ -92,10 +118,10 @@ def world(
     """Print the exact truths of one world, and which assumptions hold, by how much."""
     from bounds import truths
     from bounds.truths import readable
-    from sim import families, plugins, regimes
+    from sim import families, overrides, plugins
 
     plugins.load(plugins.read(plugin or []))
-    parameters, user = regimes.world_overrides(set_ or [])
+    parameters, user = overrides.of_world(set_ or [])
     built = families.world(family, user=user, **parameters)
     values = truths(built) | families.extras(family, parameters)
     print(json.dumps(values, allow_nan=False) if json_ else readable(values))
@@ -117,11 +143,11 @@ def predict(
 ) -> None:
     """Print the limit and the 1/n coefficient of a learner's SubOpt; with --n its prediction and bounds."""
     from bounds.predictions import predictions, readable
-    from sim import families, learners, plugins, regimes
+    from sim import families, learners, overrides, plugins
     from sim.compiled import cache_compiled_code
 
     plugins.load(plugins.read(plugin or []))
-    parameters, user = regimes.world_overrides(set_ or [])
+    parameters, user = overrides.of_world(set_ or [])
     given = {"lam": lam, "link": link, "radius": radius, "form": form}
     made = learners.make(learner, **{key: value for key, value in given.items() if value is not None})
     cache_compiled_code()

@@ -71,3 +71,44 @@ def self_training_exponent(world: World, growth: float) -> float:
     if growth <= 1 / max(eta, 1e-300):
         return 0.0
     return 1 - np.log(1 / eta) / np.log(growth)
+
+
+def self_training_slope(world: World, growth: float) -> float:
+    """The predicted slope in log T of the regret of self-training; NaN unless growth < 1 / eta (docs/theory.md 6.2).
+
+    g beta d / (2 (1 - eta g) log g): in late epochs SubOpt is the sampling error beta d / (2 n_e) of each fit, which
+    shrinks by eta, the local KL contraction, with every epoch that follows.
+
+    Args:
+        world: whose user edits.
+        growth: g of the epochs, above 1.
+    """
+    eta = float(np.max(second_eigenvalue(world))) ** 2
+    if not 1 < growth < 1 / max(eta, 1e-300):
+        return float("nan")
+    step = float(world.temperature) * world.policy_features.dimension / 2
+    return float(growth * step / ((1 - eta * growth) * np.log(growth)))
+
+
+def online_preference_slope(world: World, growth: float = 1.0) -> float:
+    """The predicted slope in log T of the regret of online preferences, each record with its own reference.
+
+    2 beta tr(F M^-1) (g - 1) / log g, with F the covariance of phi under pi* and M = E_{pi* q} psi psi^T, psi =
+    phi(e) - phi(y); the last factor, 1 as g -> 1, is what playing a policy for a whole epoch costs.  In attribute
+    worlds 2 tr(F M^-1) = d / s.
+
+    Args:
+        world: whose user edits; its log-linear class, in which pi* must lie.
+        growth: g of the epochs, at least 1.
+
+    Source: docs/theory.md 6.2.
+    """
+    phi, optimal = np.asarray(world.policy_features.table), np.asarray(world.optimal)
+    weights = np.asarray(world.context_probs)[:, None] * optimal
+    centred = phi - np.einsum("xa,xad->xd", optimal, phi)[:, None]
+    fisher = np.einsum("xa,xai,xaj->ij", weights, centred, centred)
+    pairs = weights[:, :, None] * world.editor.dense()
+    difference = phi[:, None, :, :] - phi[:, :, None, :]
+    information = np.einsum("xye,xyei,xyej->ij", pairs, difference, difference)
+    waiting = (growth - 1) / np.log(growth) if growth > 1 else 1.0
+    return float(2 * world.temperature * np.trace(np.linalg.pinv(information) @ fisher) * waiting)

@@ -17,12 +17,14 @@ class End(NamedTuple):
 
 def label_ends(ax: Axes, ends: list[End], lines: int = 17) -> None:
     """Label every curve at its last point; the axis has room for `lines` labels.  Its limits must be final."""
-    bottom, top = np.log10(ax.get_ylim())
     ends = sorted(ends)
-    places = spread([float(np.log10(end.value)) for end in ends], (top - bottom) / lines, bottom)
-    for (value, n, label, colour), place in zip(ends, places, strict=True):
+    # Asking for the limits settles them; the transformation alone does not.
+    ax.get_xlim(), ax.get_ylim()
+    scale = ax.transData + ax.transAxes.inverted()
+    wanted = [float(scale.transform((end.n, end.value))[1]) for end in ends]
+    for (value, n, label, colour), place in zip(ends, spread(wanted, 1 / lines, 0.0), strict=True):
         ax.annotate(
-            label, xy=(n, value), xytext=(1.03, 10**place), textcoords=("axes fraction", "data"),
+            label, xy=(n, value), xytext=(1.03, place), textcoords="axes fraction",
             color=colour, va="center", fontsize=8, annotation_clip=False,
             arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.4, "alpha": 0.6, "relpos": (0, 0.5)},
         )  # fmt: skip

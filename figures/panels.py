@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -13,6 +13,17 @@ from sim.summary import where
 
 FLOOR = 1e-9
 """Numbers below this are exact zeros or their rounding, and are not drawn on a logarithmic axis."""
+
+
+MOST = 60
+"""More points of a grid than this have no figures of their own: their numbers are in the CSV."""
+
+T = TypeVar("T")
+
+
+def drawable(found: list[T]) -> list[T]:
+    """The points that get a figure of their own: all, or none where they are too many to look at."""
+    return found if len(found) <= MOST else []
 
 
 def points(numbers: pd.DataFrame, grid: list[str]) -> list[dict[str, Any]]:

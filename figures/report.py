@@ -28,7 +28,14 @@ figcaption{font-size:.9rem;color:#444}pre{overflow-x:auto;background:#f6f6f6;pad
 """
 
 
-def write(folder: Path, regime: Regime, table: pd.DataFrame, drawn: list[dict[str, Any]], found: Comparison) -> Path:
+def write(
+    folder: Path,
+    regime: Regime,
+    table: pd.DataFrame,
+    drawn: list[dict[str, Any]],
+    found: Comparison,
+    online: str = "",
+) -> Path:
     """Write the report of a run folder; pictures are inside, nothing is fetched.
 
     Args:
@@ -37,6 +44,7 @@ def write(folder: Path, regime: Regime, table: pd.DataFrame, drawn: list[dict[st
         table: its rows.
         drawn: the figures, from `save_all` of each kind.
         found: theory beside the measurements, from `bounds.compared`.
+        online: the section about the online phase, as HTML; empty where there is none.
     """
     path = folder / "report.html"
     statuses = table["status"].value_counts()
@@ -44,6 +52,7 @@ def write(folder: Path, regime: Regime, table: pd.DataFrame, drawn: list[dict[st
     figures = "".join(_figure(folder, figure) for figure in drawn)
     body = f"""<h1>{_text(regime.title or regime.name)}</h1>
 <p>{_text(regime.claim)}</p>
+{f"<h2>Online phase</h2>{online}" if online else ""}
 <h2>Who wins</h2>
 <p>Mean suboptimality (exact, of each fitted policy) over {table["seed"].nunique()} logs; the best learner of a row
 is bold on green, or bold on yellow if its lead is within two standard errors; baselines that need no log do not

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 
@@ -12,7 +12,7 @@ class Look(NamedTuple):
 
     colour: str
     marker: str
-    dash: str
+    dash: Any
 
 
 _LOOKS = {
@@ -23,7 +23,9 @@ _LOOKS = {
     "cost": Look("#009E73", "^", "-"),
     "early": Look("#CC79A7", "D", "-"),
     "edit-model": Look("#56B4E9", "P", "-"),
+    "uniform": Look("#8C510A", "x", "-."),
 }
+LEARNER_NAMES = ("reference", "edited", "sup", "pref", "cost", "early", "edit-model")
 _OTHERS = [Look(colour, marker, "-") for marker in "vX<>" for colour in ("#000000", "#8C510A", "#5D3A9B")]
 
 FLOOR = Look("#333333", "", "-.")

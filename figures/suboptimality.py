@@ -102,7 +102,7 @@ def save_all(table: pd.DataFrame, folder: Path) -> list[dict[str, Any]]:
     found = [(point, panels.at(numbers, point)) for point in panels.points(numbers, grid)]
     limits = _limits(numbers)
     written = [_save(folder, "suboptimality", found, limits)] if 1 < len(found) <= SIDE_BY_SIDE else []
-    for number, (point, panel) in enumerate(found):
+    for number, (point, panel) in enumerate(panels.drawable(found)):
         name = panels.file_name("suboptimality", point, number)
         written.append(_save(folder, name, [(point, panel)], limits))
     return written

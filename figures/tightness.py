@@ -60,7 +60,7 @@ def save_all(table: pd.DataFrame, folder: Path, delta: float) -> list[dict[str, 
     folder.mkdir(parents=True, exist_ok=True)
     found.to_csv(folder / "bounds.csv", index=False)
     limits, written = _limits(found), []
-    for number, point in enumerate(panels.points(found, axes(table))):
+    for number, point in enumerate(panels.drawable(panels.points(found, axes(table)))):
         here = panels.at(found, point)
         if here["drawn"].any():
             name = panels.file_name("bounds", point, number)

@@ -10,6 +10,7 @@ import jax
 
 jax.config.update("jax_enable_x64", True)
 
+import sim.random_worlds  # noqa: E402, F401  (registers its family)
 from sim.errors import BadInput  # noqa: E402
 from sim.families import register_family, world  # noqa: E402
 from sim.learners import Fits, fit, make  # noqa: E402
@@ -20,17 +21,17 @@ from sim.users import User, register_editor  # noqa: E402
 from sim.world import World, from_reference, plant  # noqa: E402
 
 if TYPE_CHECKING:
-    from sim.runs import run
+    from sim.runs import run, run_online
     from sim.store import load
 
 __all__ = [
     "BadInput", "Fits", "Logs", "Records", "User", "World", "fit", "from_reference", "load", "make", "plant", "pytree",
-    "register_editor", "register_family", "register_learner", "run", "sample", "sample_records", "to_counts",
-    "to_records", "world",
+    "register_editor", "register_family", "register_learner", "run", "run_online", "sample", "sample_records",
+    "to_counts", "to_records", "world",
 ]  # fmt: skip
 
 # Tables take a third of a second to import, and one world or one prediction needs none.
-_OF_TABLES = {"run": "sim.runs", "load": "sim.store"}
+_OF_TABLES = {"run": "sim.runs", "run_online": "sim.runs", "load": "sim.store"}
 
 
 def __getattr__(name: str) -> Any:

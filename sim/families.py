@@ -334,10 +334,17 @@ def world(family: str, *, user: User | dict[str, Any] | None = None, **given: An
 
 
 def extras(family: str, given: dict[str, Any]) -> dict[str, Any]:
-    """What a family knows beside its world: the roots of the self-consistent equation, per context and attribute."""
-    if family != "self-consistent":
+    """What a family knows beside its world: the roots of the self-consistent equation, per context and attribute; what
+    was drawn for a random world.
+    """
+    if family not in ("self-consistent", "random"):
         return {}
     values = resolve(family, given)
+    if family == "random":
+        from sim.random_worlds import drawn
+
+        name, parameters, user = drawn(**values)
+        return {"drawn": {"family": name, **parameters, **user}}
     found = _reference_roots(values)
     return {"roots": [[[r for r in roots if not np.isnan(r)] for roots in context] for context in found.tolist()]}
 

@@ -15,15 +15,15 @@ from typing import Any
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sim import families, learners, plugins, policies
+from sim import families, learners, overrides, plugins, policies
 from sim.errors import BadInput, choose
 from sim.families import grid
+from sim.online import tables
 
 DEFAULT = "tradeoffs"
 DELTA = 0.05
 LARGEST_LOG = 10**15
 """Counts up to here are exact in 64-bit floats."""
-_TABLES = ("world", "user", "policy")
 
 
 class Regime(BaseModel):
@@ -45,6 +45,8 @@ class Regime(BaseModel):
     user: dict[str, Any] = {}
     policy: dict[str, Any] = {}
     settings: dict[str, dict[str, Any]] = Field({}, description="the learners' tables, by learner")
+    online: dict[str, Any] = Field({}, description="empty: no online phase")
+    test_user: list[dict[str, Any]] = Field([], description="a table per phase")
 
 
 @dataclass(frozen=True)
@@ -67,21 +69,21 @@ def shipped() -> dict[str, dict[str, Any]]:
     return {f.name.removesuffix(".toml"): tomllib.loads(f.read_text(encoding="utf-8")) for f in files}
 
 
-def load(source: str = DEFAULT, overrides: list[str] | None = None, extra_plugins: list[Path] | None = None) -> Regime:
+def load(source: str = DEFAULT, settings: list[str] | None = None, extra_plugins: list[Path] | None = None) -> Regime:
     """The regime of a shipped name or a TOML file.
 
     Args:
         source: a name from `shipped`, or the path of a file.
-        overrides: "dotted.key=value", the value in TOML or else a bare string; later ones win.
+        settings: "dotted.key=value", the value in TOML or else a bare string; later ones win.
         extra_plugins: plugin files beside those that the regime names.
 
     Raises:
         BadInput: an unreadable file, an unknown key (the nearest is suggested), a value of the wrong type or range.
     """
     name, raw, folder = _read(source)
-    for override in overrides or []:
-        raw = _override(raw, override)
-    touched = {parse_override(override)[0].split(".")[0] for override in overrides or []}
+    for override in settings or []:
+        raw = overrides.apply(raw, override)
+    touched = {overrides.parse(override)[0].split(".")[0] for override in settings or []}
     if "learners" in touched:
         # The file's settings of learners that the command line left out go with them.
         unused = set(learners.LEARNERS) - touched - set(_listed(raw["learners"]))
@@ -108,6 +110,11 @@ def resolve(name: str, raw: dict[str, Any], folder: Path, extra_plugins: list[Pa
     raw["user"] = _resolved_table("user", raw.get("user", {}), families.make_user, _user_defaults())
     raw["policy"] = _resolved_table("policy", raw.get("policy", {}), _check_policy, _policy_defaults(raw))
     raw["settings"] = _resolved_settings(raw.get("learners", []), given, raw.get("delta", DELTA))
+    if "online" in raw:
+        raw["online"] = tables.resolve(raw["online"], _policies_trained(raw))
+        raw["test_user"] = tables.resolve_test_user(raw.get("test_user", {}), raw["world"], raw["online"]["rounds"])
+    elif "test_user" in raw:
+        raise BadInput("[test_user]: who edits in the online phase, which this regime does not have; add [online]")
     return _validated({"name": name} | raw | {"plugins": sources})
 
 
@@ -116,11 +123,16 @@ def cells(regime: Regime) -> list[Cell]:
     return [
         Cell(str(world["family"]), {k: v for k, v in world.items() if k != "family"}, user, policy, n)
         for table in regime.world
-        for world in grid(table)
-        for user in ([{}] if families.is_world_file(str(world["family"])) else grid(regime.user))
+        for world in grid({key: value for key, value in table.items() if key != "user"})
+        for user in users_of(regime, table)
         for policy in grid(regime.policy)
         for n in regime.n
     ]
+
+
+def users_of(regime: Regime, world: dict[str, Any]) -> list[dict[str, Any]]:
+    """The users of one [[world]]: [user], and over it the keys of the world's own [world.user]."""
+    return [{}] if families.is_world_file(str(world["family"])) else grid(regime.user | world.get("user", {}))
 
 
 def learner_grid(regime: Regime) -> list[tuple[str, dict[str, Any]]]:
@@ -143,58 +155,6 @@ def _read(source: str) -> tuple[str, dict[str, Any], Path]:
         raise BadInput(f"{path}: not a TOML file ({error})".replace("\n", " ")) from None
 
 
-def parse_override(text: str) -> tuple[str, Any]:
-    """Key and value of "key=value"; the value is TOML, else a bare string."""
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise BadInput(f"--set: expected key=value, got '{text}'")
-    try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return key.strip(), value
-
-
-def world_overrides(overrides: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The [world] and the [user] parameters of `medley world --set`: bare keys, and keys as in user.editor."""
-    parameters: dict[str, Any] = {}
-    user: dict[str, Any] = {}
-    for override in overrides:
-        key, value = parse_override(override)
-        if isinstance(value, list | dict):
-            raise BadInput(f"--set {key}: expected one value here, got {value!r}; lists are axes of medley run")
-        if key.removeprefix("world.") in ("family", "user"):
-            raise BadInput(
-                f"--set {key}: the family is the argument, and the user's keys are set as in user.editor=lazy"
-            )
-        table, key = (user, key[5:]) if key.startswith("user.") else (parameters, key.removeprefix("world."))
-        table[key] = value
-    return parameters, user
-
-
-def _override(raw: dict[str, Any], text: str) -> dict[str, Any]:
-    key, value = parse_override(text)
-    first, *rest = key.split(".")
-    if len(rest) > 1:
-        raise BadInput(f"--set: expected key or table.key, got '{key}'")
-    if not rest:
-        if first in _TABLES or first in learners.LEARNERS:
-            raise BadInput(f"--set: '{first}' is a table; set one of its keys, as in {first}.key={value}")
-        return raw | {first: value}
-    if first == "world":
-        return raw | {"world": _override_worlds(raw, rest[0], value)}
-    table = raw.get(first, {})
-    if not isinstance(table, dict):
-        raise BadInput(f"--set: '{first}' is not a table, so '{key}' cannot be set")
-    return raw | {first: table | {rest[0]: value}}
-
-
-def _override_worlds(raw: dict[str, Any], key: str, value: Any) -> Any:
-    if key == "family":
-        return {"family": value}
-    tables = raw.get("world", {})
-    return [t | {key: value} for t in tables] if isinstance(tables, list) else tables | {key: value}
-
-
 def _resolved_world(table: Any, folder: Path) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise BadInput(f"world: expected a table [world], got {table!r}")
@@ -203,13 +163,17 @@ def _resolved_world(table: Any, folder: Path) -> dict[str, Any]:
         raise BadInput(f"world.family: expected one name (use [[world]] for several), got {family!r}")
     if families.is_world_file(family):
         return _resolved_file(os.path.relpath(folder / family), table)
-    given = {key: value for key, value in table.items() if key != "family"}
+    given = {key: value for key, value in table.items() if key not in ("family", "user")}
     axes = {key: value if isinstance(value, list) else [value] for key, value in given.items()}
     for key, values in axes.items():
         _check_axis(f"world.{key}", values)
     defaults = families.resolve(family, {key: values[0] for key, values in axes.items()})
     checked = {key: [families.resolve(family, {key: v})[key] for v in values] for key, values in axes.items()}
-    return {"family": family} | defaults | {k: v if isinstance(given[k], list) else v[0] for k, v in checked.items()}
+    resolved = {"family": family} | defaults
+    resolved |= {k: v if isinstance(given[k], list) else v[0] for k, v in checked.items()}
+    return resolved | (
+        {"user": _resolved_table("user", table["user"], families.make_user, {})} if "user" in table else {}
+    )
 
 
 def _check_axis(name: str, values: list[Any]) -> None:
@@ -305,9 +269,15 @@ def _resolved_settings(names: Any, given: dict[str, Any], delta: Any) -> dict[st
     }
 
 
+def _policies_trained(raw: dict[str, Any]) -> int:
+    learned = [name for name in raw.get("learners", []) if not learners.LEARNERS[name].baseline]
+    return sum(len(grid(raw["settings"][name])) for name in learned)
+
+
 def to_toml(regime: Regime, folder: Path) -> str:
     """The regime as a file in `folder` that `load` reads back; its plugins are the files in `folder`/plugins."""
-    table = regime.model_dump(exclude={"settings", "plugins"})
+    absent = {key for key in ("online", "test_user") if not getattr(regime, key)}
+    table = regime.model_dump(exclude={"settings", "plugins"} | absent)
     table["plugins"] = [f"plugins/{name}" for name in regime.plugins]
     for world in table["world"]:
         if families.is_world_file(world["family"]):
@@ -328,6 +298,11 @@ def differences(old: Regime, new: Regime) -> list[str]:
         lines.append(f"plugins: the folder has {_digests(old)}, the regime has {_digests(new)}")
     if len(old.world) != len(new.world):
         lines.append(f"world: the folder has {len(old.world)} tables, the regime has {len(new.world)}")
+    lines += [
+        f"{key}: the folder has {getattr(old, key)!r}, the regime has {getattr(new, key)!r}"
+        for key in (("online", "test_user", "learners", "settings") if old.online or new.online else ())
+        if getattr(old, key) != getattr(new, key)
+    ]
     pairs = [("", {"n": old.n, "learners": old.learners}, {"n": new.n, "learners": new.learners})]
     pairs += [("world.", a, b) for a, b in zip(old.world, new.world, strict=False)]
     pairs += [("user.", old.user, new.user), ("policy.", old.policy, new.policy)]

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from sim import plugins, regimes, store, sweep
 from sim.errors import BadInput
+from sim.online.settings import in_words
 from sim.regimes import Regime
 
 PACKAGES = ("medley", "jax", "jaxlib", "numpy", "scipy", "pandas", "pyarrow")
@@ -53,12 +54,32 @@ def run(
     sweep.check(regime)
     with executor(dask) as pool:
         if out is None:
-            return _in_memory(regime, pool, progress)
+            return _in_memory(regime, pool, progress)[0]
         folder = store.open_folder(Path(out), regime, resume)
         try:
             return _in_folder(regime, folder, pool, progress)
         finally:
             folder.close()
+
+
+def run_online(
+    regime: str | Regime, *, overrides: list[str] | None = None, progress: Progress | None = None
+) -> pd.DataFrame:
+    """Simulate a regime in memory and return the rows of its online phase, as `online.parquet` holds them.
+
+    Args:
+        regime, overrides, progress: as for `run`.
+
+    Raises:
+        BadInput: a regime that cannot be used, or one without an online phase.
+        TasksFailed: tasks failed.
+    """
+    regime = regime if isinstance(regime, Regime) else regimes.load(regime, overrides)
+    if not regime.online:
+        raise BadInput(f"regime '{regime.name}': expected one with a table [online], it has none")
+    sweep.check(regime)
+    with executor(None) as pool:
+        return in_words(store.online_merged(_in_memory(regime, pool, progress)[1]))
 
 
 @contextmanager
@@ -88,13 +109,15 @@ def executor(dask: str | None) -> Iterator[Executor]:
         yield client.get_executor()
 
 
-def _in_memory(regime: Regime, pool: Executor, progress: Progress | None) -> pd.DataFrame:
-    tables = []
+def _in_memory(regime: Regime, pool: Executor, progress: Progress | None) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
+    tables, online = [], []
     for outcome in _outcomes(sweep.plan(regime, set()), pool, progress):
-        if outcome.rows is None:
+        if outcome.result is None:
             raise TasksFailed(outcome.error)
-        tables.append(pa.Table.from_pandas(outcome.rows, preserve_index=False))
-    return store.merged(tables)
+        tables.append(pa.Table.from_pandas(outcome.result.rows, preserve_index=False))
+        if outcome.result.online is not None:
+            online.append(outcome.result.online)
+    return store.merged(tables), online
 
 
 def _in_folder(regime: Regime, folder: store.RunFolder, pool: Executor, progress: Progress | None) -> pd.DataFrame:
@@ -102,15 +125,17 @@ def _in_folder(regime: Regime, folder: store.RunFolder, pool: Executor, progress
     folder.write_regime(regime)
     failures = []
     for outcome in _outcomes(sweep.plan(regime, folder.done()), pool, progress):
-        if outcome.rows is None:
+        if outcome.result is None:
             failures.append({"cell": vars(outcome.task.cell), "seeds": outcome.task.seeds[:1], "error": outcome.error})
         else:
-            folder.write_chunk(sweep.keys_of(outcome.task), outcome.rows)
+            folder.write_chunk(sweep.keys_of(outcome.task), outcome.result.rows, outcome.result.online)
     folder.write_json("failures.json", failures)
     folder.write_json("provenance.json", provenance(regime, time.monotonic() - started))
     if failures:
         raise TasksFailed(f"{len(failures)} tasks failed, the first with: {failures[0]['error']}; see failures.json")
     table = folder.rows()
+    if regime.online:
+        store.write_table(folder.path, in_words(folder.online_rows()), "online.parquet")
     store.write_table(folder.path, table)
     return table
 

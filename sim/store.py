@@ -11,16 +11,20 @@ from typing import IO, Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pandas.api.types import union_categoricals
 
 from sim import regimes
 from sim.errors import BadInput
 from sim.files import atomic_file, write_text
+from sim.online.phase import KEYS, VALUES
 from sim.regimes import Regime
 
 SETTINGS = ["learner", "link", "lam", "ridge", "radius"]
 MEASURED = ["suboptimality", "expected_cost", "status", "iterations"]
 _OURS = {"regime.toml", "table.parquet", "chunks", "provenance.json", "figures", "report.html", "lock", "plugins"}
-_OURS |= {"failures.json", "summary.txt"}
+_OURS |= {"failures.json", "summary.txt", "online.parquet"}
+_ONLINE = ".online.parquet"
+_WORDS = ["cell", "test_user", "method", "arm"]
 
 
 @dataclass(frozen=True)
@@ -40,10 +44,13 @@ class RunFolder:
             write_text(self.path / "plugins" / name, source)
         write_text(self.path / "regime.toml", regimes.to_toml(regime, self.path))
 
-    def write_chunk(self, keys: set[str], rows: pd.DataFrame) -> None:
-        """Store the rows of one finished task under the keys of what it did."""
+    def write_chunk(self, keys: set[str], rows: pd.DataFrame, online: pd.DataFrame | None = None) -> None:
+        """Store the rows of one finished task under the keys of what it did; those with the keys come last."""
         names = sorted(keys)
         name = hashlib.blake2b("\n".join(names).encode(), digest_size=12).hexdigest()
+        if online is not None:
+            with atomic_file(self.path / "chunks" / f"{name}{_ONLINE}") as file:
+                online.to_parquet(file, index=False)
         table = pa.Table.from_pandas(rows, preserve_index=False).replace_schema_metadata({"keys": json.dumps(names)})
         with atomic_file(self.path / "chunks" / f"{name}.parquet") as file:
             pq.write_table(table, file)
@@ -64,12 +71,17 @@ class RunFolder:
                 tables.append(pq.read_table(file))
         return merged(tables)
 
+    def online_rows(self) -> pd.DataFrame:
+        """The rows of the online phase, each once, in an order that does not depend on how they came."""
+        frames = [pd.read_parquet(file) for file in sorted((self.path / "chunks").glob(f"*{_ONLINE}"))]
+        return online_merged(frames)
+
     def write_json(self, name: str, value: Any) -> None:
         """Store a JSON file."""
         write_text(self.path / name, json.dumps(value, indent=2, sort_keys=True) + "\n")
 
     def _chunks(self) -> list[Path]:
-        return sorted((self.path / "chunks").glob("*.parquet"))
+        return sorted(file for file in (self.path / "chunks").glob("*.parquet") if not file.name.endswith(_ONLINE))
 
 
 def merged(tables: list[pa.Table]) -> pd.DataFrame:
@@ -131,9 +143,19 @@ def _stored_regime(path: Path, contents: set[str]) -> Regime | None:
     return None
 
 
-def write_table(folder: Path, table: pd.DataFrame) -> None:
+def online_merged(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    """One table of the online phase from those of its tasks; a task that was done again counts once."""
+    names = {
+        column: union_categoricals([frame[column].astype("category") for frame in frames], sort_categories=True)
+        for column in _WORDS
+    }
+    rows = pd.concat([frame.drop(columns=_WORDS) for frame in frames], ignore_index=True).assign(**names)
+    return rows.drop_duplicates(KEYS).sort_values(KEYS, kind="stable", ignore_index=True)[KEYS + VALUES]
+
+
+def write_table(folder: Path, table: pd.DataFrame, name: str = "table.parquet") -> None:
     """Store the finished table."""
-    with atomic_file(folder / "table.parquet") as file:
+    with atomic_file(folder / name) as file:
         table.to_parquet(file, index=False)
 
 
@@ -142,15 +164,15 @@ def write_summary(folder: Path, text: str) -> None:
     write_text(folder / "summary.txt", text + "\n")
 
 
-def load(folder: str | Path) -> pd.DataFrame:
-    """The table of a finished run.
+def load(folder: str | Path, name: str = "table.parquet") -> pd.DataFrame:
+    """A table of a finished run: that of its fits, or "online.parquet".
 
     Raises:
-        BadInput: no table there, or one that cannot be read.
+        BadInput: no such table there, or one that cannot be read.
     """
-    path = Path(folder) / "table.parquet"
+    path = Path(folder) / name
     if not path.exists():
-        raise BadInput(f"{folder}: no finished run here (no table.parquet); finish it with medley run --resume")
+        raise BadInput(f"{folder}: no finished run here (no {name}); finish it with medley run --resume")
     try:
         return pd.read_parquet(path)
     except (OSError, pa.ArrowInvalid) as error:

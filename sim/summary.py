@@ -1,5 +1,6 @@
 """Numbers from rows: means, intervals, and who wins, with paired standard errors."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,8 @@ from sim.store import MEASURED
 
 LEVEL = 0.95
 RESAMPLES = 1000
+BLOCKS = 60
+"""The summary prints up to this many points of the grid."""
 
 
 def key_columns(table: pd.DataFrame) -> list[str]:
@@ -30,7 +33,11 @@ def axes(table: pd.DataFrame) -> list[str]:
     several: the axes of its grid.
     """
     fixed = {"learner", *setting_columns(table), "n", "seed", "family"}
-    columns = [c for c in key_columns(table) if c not in fixed]
+    return varying(table, [c for c in key_columns(table) if c not in fixed])
+
+
+def varying(table: pd.DataFrame, columns: list[str]) -> list[str]:
+    """Those of the columns in which the table varies within a family, after the family if there are several."""
     groups = [group for _, group in table.groupby("family")]
     found = [c for c in columns if any(group[c].nunique(dropna=False) > 1 for group in groups)]
     return (["family"] if len(groups) > 1 else []) + found
@@ -122,7 +129,7 @@ def _contest(cell: dict[str, Any], n: Any, rows: pd.DataFrame) -> Contest:
         for label in kinds["label"]
     }
     means = {label: float(values.mean()) for label, values in by_seed.items()}
-    baselines = {str(k) for k, name in zip(kinds["label"], kinds["learner"], strict=True) if _is_baseline(name)}
+    baselines = {str(k) for k, name in zip(kinds["label"], kinds["learner"], strict=True) if is_baseline(name)}
     competing = [label for label in means if label not in baselines] or list(means)
     ranked = sorted(competing, key=lambda label: (not np.isfinite(means[label]), means[label]))
     second = ranked[1] if len(ranked) > 1 else None
@@ -144,7 +151,8 @@ def _place(learners: pd.Series) -> pd.Series:
     return learners.map(lambda name: order.index(name) if name in order else len(order))
 
 
-def _is_baseline(learner: str) -> bool:
+def is_baseline(learner: str) -> bool:
+    """Whether a learner needs no log."""
     # A table may name a plug-in's learner that is not loaded where the table is read.
     return learner in LEARNERS and LEARNERS[learner].baseline
 
@@ -164,12 +172,21 @@ def text_table(table: pd.DataFrame) -> str:
         [
             f"Mean SubOpt over {table['seed'].nunique()} logs.  * best of its column, ~ best but within 2 standard",
             "errors of the next (paired over logs); reference and edited are baselines and do not compete.",
-            *(line for point, column in points.items() for line in _block(point, column)),
+            *(line for point, column in list(points.items())[:BLOCKS] for line in _block(point, column)),
+            *_rest(found, len(points)),
             "",
             f"{len(table)} fits, not ok: {counted}.  They are included in the means.",
             *_held_out_note(table),
         ]
     )
+
+
+def _rest(found: list[Contest], points: int) -> list[str]:
+    if points <= BLOCKS:
+        return []
+    wins = Counter(contest.winner for contest in found)
+    told = ", ".join(f"{name} {count}" for name, count in wins.most_common())
+    return ["", f"... and {points - BLOCKS} more points of the grid, all in table.parquet.  Best in: {told}."]
 
 
 def _held_out_note(table: pd.DataFrame) -> list[str]:

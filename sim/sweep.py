@@ -11,15 +11,19 @@ from concurrent.futures import Executor, Future, as_completed
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
 from sim import families, learners, logs, plugins, policies, regimes
 from sim.errors import BadInput
 from sim.learners import Status
+from sim.online.phase import Plan, Setting, Trained, online_rows
+from sim.online.tables import test_users
 from sim.policies import PolicyClass
 from sim.regimes import Cell, Regime
 from sim.store import MEASURED
+from sim.summary import with_labels
 from sim.world import World
 
 LANES = 100
@@ -34,25 +38,34 @@ class Task:
     learners: tuple[tuple[str, dict[str, Any]], ...]
     root_seed: int
     plugins: dict[str, str]
+    online: Plan | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a task found: a row per learner and seed, and the rows of the online phase where there is one."""
+
+    rows: pd.DataFrame
+    online: pd.DataFrame | None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a task: its rows, or the message of its failure."""
+    """What became of a task: its result, or the message of its failure."""
 
     task: Task
-    rows: pd.DataFrame | None
+    result: Result | None
     error: str | None
 
 
-def run_task(task: Task) -> pd.DataFrame:
-    """The rows of one task: one per learner and seed."""
+def run_task(task: Task) -> Result:
+    """Draw the logs of one task, fit its learners, and play the online phase."""
     plugins.load(task.plugins)
     world, policy_class = build(describe(task.cell))
     made = [learners.make(name, **settings) for name, settings in task.learners]
     lanes = np.array(task.seeds) % LANES
     drawn: dict[int, logs.Logs] = {}
-    tables = []
+    tables, policies_found = [], []
     for (name, _), learner in zip(task.learners, made, strict=True):
         # Each learner's held-out log has that learner's size, whoever else runs beside it.
         size = getattr(learner, "held_out", 0)
@@ -60,7 +73,26 @@ def run_task(task: Task) -> pd.DataFrame:
             drawn[size] = _in_lanes(logs.sample(world, task.cell.n, list(task.seeds), task.root_seed, size), lanes)
         fits = learners.fit(learner, drawn[size], world, policy_class)
         tables.append(_rows(name, learner.settings(), fits, lanes, task))
-    return _keys_first(tables)
+        policies_found.append(fits.log_policy)
+    rows = _keys_first(tables)
+    if task.online is None:
+        return Result(rows, None)
+    labels = tuple(with_labels(rows)["label"].drop_duplicates())
+    trained = Trained(
+        labels,
+        tuple(learner.baseline for learner in made),
+        jnp.exp(jnp.stack(policies_found, axis=1)),
+        next(iter(drawn.values())),
+    )
+    return Result(rows, online_rows(setting_of(task.cell, task.seeds, task.root_seed), trained, task.online))
+
+
+def setting_of(cell: Cell, seeds: tuple[int, ...] = (0,), root_seed: int = 0) -> Setting:
+    """Where the online phase of a cell plays, for the seeds of one block."""
+    parameters = {key: value for key, value in cell.world.items() if key != "content"}
+    words, (world, _) = json.dumps(asdict(cell), sort_keys=True), build(describe(cell))
+    lanes = np.array(seeds) % LANES
+    return Setting(words, cell.family, parameters, cell.user, world, seeds[0] // LANES, LANES, lanes, root_seed)
 
 
 def check(regime: Regime) -> None:
@@ -70,6 +102,14 @@ def check(regime: Regime) -> None:
         built = build(description)
         for learner in made:
             learner.check(*built)
+    _check_test_users(regime)
+
+
+def _check_test_users(regime: Regime) -> None:
+    """Build every test user's world in every cell once."""
+    for cell in regimes.cells(regime) if regime.online else []:
+        for phases in test_users(regime.test_user):
+            setting_of(cell).check(phases, regime.online)
 
 
 def describe(cell: Cell) -> str:
@@ -131,16 +171,21 @@ def identity(name: str, settings: dict[str, Any], cell: Cell) -> dict[str, Any]:
 
 def plan(regime: Regime, done: set[str]) -> list[Task]:
     """The tasks of a regime, less what is `done` (keys from `keys_of`); cells in order, seeds by blocks."""
-    wanted = regimes.learner_grid(regime)
-    tasks = []
+    wanted, online, tasks = regimes.learner_grid(regime), online_plan(regime), []
     for cell in regimes.cells(regime):
         for start in range(0, regime.seeds, LANES):
             seeds = tuple(range(start, min(start + LANES, regime.seeds)))
-            whole = Task(cell, seeds, tuple(wanted), regime.root_seed, regime.plugins)
+            whole = Task(cell, seeds, tuple(wanted), regime.root_seed, regime.plugins, online)
             missing = tuple(w for w in wanted if not done.issuperset(keys_of(replace(whole, learners=(w,)))))
             if missing:
-                tasks.append(replace(whole, learners=missing))
+                # The online phase needs all policies of a log together.
+                tasks.append(whole if online else replace(whole, learners=missing))
     return tasks
+
+
+def online_plan(regime: Regime) -> Plan | None:
+    """The online phase of a regime, if it has one."""
+    return Plan(regime.online, tuple(test_users(regime.test_user))) if regime.online else None
 
 
 def keys_of(task: Task) -> set[str]:
@@ -155,7 +200,7 @@ def keys_of(task: Task) -> set[str]:
 
 def run_tasks(tasks: list[Task], executor: Executor) -> Iterator[Outcome]:
     """The outcomes of all tasks, as they come; a failed task is an outcome too."""
-    futures: dict[Future[pd.DataFrame], Task] = {executor.submit(run_task, task): task for task in tasks}
+    futures: dict[Future[Result], Task] = {executor.submit(run_task, task): task for task in tasks}
     for future in as_completed(futures):
         error = future.exception()
         if error is None:

@@ -43,6 +43,13 @@ def slacks(world: World, utility: Float[np.ndarray, "X A"], alpha: float) -> Flo
     return np.maximum(alpha * (utility.max(axis=1, keepdims=True) - utility) - gain, 0.0)
 
 
+def optimal_utility(world: World) -> Float[np.ndarray, " d"]:
+    """The weights w* whose utility <w*, phi> is, in least squares and up to a constant per context, log pi*."""
+    phi, wanted = np.asarray(world.policy_features.table), np.asarray(world.log_optimal)
+    rows = (phi - phi.mean(axis=1, keepdims=True)).reshape(-1, phi.shape[2])
+    return np.linalg.lstsq(rows, (wanted - wanted.mean(axis=1, keepdims=True)).ravel(), rcond=None)[0]
+
+
 def preference_perceptron(
     world: World, weights: Float[np.ndarray, " d"], rounds: list[int], seeds: int, alpha: float, root_seed: int = 0
 ) -> Coactive:

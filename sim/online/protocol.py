@@ -22,8 +22,9 @@ from sim.world import World
 class Arms(NamedTuple):
     """The policies to choose from as their laws of cost, for a test user that may drift in P phases.
 
-    `cumulative[p, k, c]` is the probability under arm k in phase p of a cost of at most `costs[c]`; `expected` is J
-    and `suboptimality` is SubOpt, both of the test user; phase p begins with round `begins[p]`, the first with 0.
+    `cumulative[p, k, c]` is the probability under arm k in phase p of a cost of at most `costs[c]`; `expected` is J,
+    `suboptimality` is SubOpt and `regularised` is J_beta, all of the test user; phase p begins with round `begins[p]`,
+    the first with 0.
     A leading axis of lanes gives every seed its own list of policies.
     """
 
@@ -31,6 +32,7 @@ class Arms(NamedTuple):
     cumulative: Float[Array, "*lanes P K C"]
     expected: Float[Array, "*lanes P K"]
     suboptimality: Float[Array, "*lanes P K"]
+    regularised: Float[Array, "*lanes P K"]
     begins: Int[Array, " P"]
 
 
@@ -38,22 +40,27 @@ class History(NamedTuple):
     """What happened until each recorded round, summed from the first: shapes (S, R, K) and (S, R).
 
     `paid` is the realised cost, `expected` the sum of J of the arms played, `suboptimality` the sum of SubOpt
-    (Eq. 2), `regret` the sum of J less the best arm's J of the same round.
+    (Eq. 2), `regularised` that of J_beta, `regret` the sum of J less the best arm's J of the same round.  `arm` is
+    the one that was played in the recorded round itself.
     """
 
     rounds: np.ndarray
+    arm: np.ndarray
     plays: np.ndarray
     paid: np.ndarray
     expected: np.ndarray
     suboptimality: np.ndarray
+    regularised: np.ndarray
     regret: np.ndarray
 
 
 class _Sums(NamedTuple):
+    arm: Array
     plays: Array
     paid: Array
     expected: Array
     suboptimality: Array
+    regularised: Array
     regret: Array
 
 
@@ -72,15 +79,30 @@ def arms(users: World | Sequence[World], policies: Float[Array, "*lanes K X A"],
     _check(users, policies, begins)
     costs = np.unique(np.concatenate([np.asarray(user.distance).ravel() for user in users]))
     laws = [_cost_law(user, policies, costs) for user in users]
-    stacked = jnp.stack([law for law, _, _ in laws], axis=-3)
-    cumulative = jnp.cumsum(stacked, axis=-1)
-    return Arms(
-        jnp.asarray(costs),
-        cumulative / cumulative[..., -1:],
-        jnp.stack([expected for _, expected, _ in laws], axis=-2),
-        jnp.stack([suboptimality for _, _, suboptimality in laws], axis=-2),
-        jnp.asarray(begins),
+    cumulative = jnp.cumsum(jnp.stack([law for law, *_ in laws], axis=-3), axis=-1)
+    values = (jnp.stack(phases, axis=-2) for phases in zip(*(of_user for _, *of_user in laws), strict=True))
+    expected, suboptimality, regularised = values
+    last = cumulative[..., -1:]
+    return Arms(jnp.asarray(costs), cumulative / last, expected, suboptimality, regularised, jnp.asarray(begins))
+
+
+def among(arms: Arms, chosen: Sequence[int]) -> Arms:
+    """The same user and rounds with some of the policies only."""
+    k = jnp.asarray(list(chosen), int)
+    return arms._replace(
+        cumulative=arms.cumulative[..., k, :],
+        expected=arms.expected[..., k],
+        suboptimality=arms.suboptimality[..., k],
+        regularised=arms.regularised[..., k],
     )
+
+
+def summed(arms: Arms, values: Float[Array, "*lanes P"], rounds: np.ndarray) -> np.ndarray:
+    """The sum over rounds of a number per phase, up to each of the rounds: shape (*lanes, R)."""
+    begins = np.asarray(arms.begins)
+    ends = np.append(begins[1:], np.iinfo(int).max)
+    within = np.clip(rounds[None], begins[:, None], ends[:, None]) - begins[:, None]
+    return np.asarray(values) @ within
 
 
 def _check(users: list[World], policies: Array, begins: Sequence[int]) -> None:
@@ -97,16 +119,19 @@ def _check(users: list[World], policies: Array, begins: Sequence[int]) -> None:
         raise BadInput(f"begins: expected an ascending round per phase, the first 0, for {len(users)}, got {starts}")
 
 
-def _cost_law(user: World, policies: Array, costs: np.ndarray) -> tuple[Array, Array, Array]:
-    """P(cost = c) of each policy, its J and its SubOpt."""
+def _cost_law(user: World, policies: Array, costs: np.ndarray) -> tuple[Array, ...]:
+    """P(cost = c) of each policy, its J, its SubOpt and its J_beta."""
     place = np.searchsorted(costs, np.asarray(user.distance))
     indicator = jnp.asarray(place[..., None] == np.arange(len(costs)), float)
-    of_response = jnp.einsum("xye,yec->xyc", user.editor.dense(), indicator)
+    return _of_policies(user, policies, jnp.einsum("xye,yec->xyc", user.editor.dense(), indicator))
+
+
+@jax.jit
+def _of_policies(user: World, policies: Array, of_response: Array) -> tuple[Array, ...]:
     law = jnp.einsum("x,...kxy,xyc->...kc", user.context_probs, policies, of_response)
     flat = policies.reshape(-1, *policies.shape[-2:])
-    expected = jax.vmap(user.cost)(flat).reshape(policies.shape[:-2])
-    suboptimality = jax.vmap(user.suboptimality)(flat).reshape(policies.shape[:-2])
-    return law, expected, suboptimality
+    values = (jax.vmap(of)(flat) for of in (user.cost, user.suboptimality, user.regularised_cost))
+    return law, *(value.reshape(policies.shape[:-2]) for value in values)
 
 
 def play(
@@ -160,7 +185,7 @@ def _shown(at: np.ndarray) -> str:
 @jax.jit
 def _play(rule: Rule, arms: Arms, keys: Array, at: Array, prior: Tally | None) -> _Sums:
     lanes = 0 if arms.expected.ndim == 3 else None
-    axes = Arms(None, lanes, lanes, lanes, None)  # type: ignore[arg-type]
+    axes = Arms(None, lanes, lanes, lanes, lanes, None)  # type: ignore[arg-type]
     return jax.vmap(_one, in_axes=(None, axes, 0, None, None if prior is None else 0))(rule, arms, keys, at, prior)
 
 
@@ -178,10 +203,12 @@ def _one(rule: Rule, arms: Arms, key: Array, at: Array, prior: Tally | None) -> 
         cost = arms.costs[jnp.minimum(drawn, len(arms.costs) - 1)]
         expected = arms.expected[phase, arm]
         sums = _Sums(
+            arm,
             sums.plays.at[arm].add(1.0),
             sums.paid + cost,
             sums.expected + expected,
             sums.suboptimality + arms.suboptimality[phase, arm],
+            sums.regularised + arms.regularised[phase, arm],
             sums.regret + (expected - best[phase]),
         )
         return t + 1, rule.update(state, arm, cost), sums
@@ -191,5 +218,5 @@ def _one(rule: Rule, arms: Arms, key: Array, at: Array, prior: Tally | None) -> 
         return carry, carry[2]
 
     zero = jnp.zeros(())
-    nothing = _Sums(jnp.zeros(count), zero, zero, zero, zero)
+    nothing = _Sums(jnp.zeros((), int), jnp.zeros(count), zero, zero, zero, zero, zero)
     return jax.lax.scan(until, (jnp.zeros((), int), rule.start(count, prior), nothing), at)[1]

@@ -21,14 +21,20 @@ from sim.policies import Derivatives, LogLinear, Objective, log_linear
 from sim.world import World
 
 REFERENCES = ("own", "kept")
+GROWTH = 2.0
+"""Of the epochs of self-training where a regime gives none."""
+PREFERENCE_GROWTH = 1.3
+"""Of the epochs of online preferences."""
+Seed = int | list[int]
 
 
 @dataclass(frozen=True)
 class Epochs:
-    """What each epoch played: `lengths` (E,) rounds, and SubOpt of the policy it played, (S, E)."""
+    """What each epoch played: `lengths` (E,) rounds, and SubOpt and J of the policy it played, (S, E)."""
 
     lengths: np.ndarray
     suboptimality: np.ndarray
+    expected_cost: np.ndarray
 
     @property
     def rounds(self) -> np.ndarray:
@@ -39,6 +45,11 @@ class Epochs:
     def regret(self) -> np.ndarray:
         """Reg_T = sum over rounds of SubOpt (Eq. 2) by the end of each epoch, (S, E)."""
         return np.cumsum(self.lengths * self.suboptimality, axis=1)
+
+    def summed(self, values: np.ndarray, rounds: np.ndarray) -> np.ndarray:
+        """The sum over rounds of a number per epoch (S, E), up to each of the rounds: (S, R)."""
+        begins = self.rounds - self.lengths
+        return values @ (np.clip(rounds[None], begins[:, None], self.rounds[:, None]) - begins[:, None])
 
 
 def epoch_lengths(rounds: int, growth: float, first: int = 10) -> np.ndarray:
@@ -58,7 +69,7 @@ def epoch_lengths(rounds: int, growth: float, first: int = 10) -> np.ndarray:
     return np.array(lengths)
 
 
-def self_train(world: World, rounds: int, growth: float, seeds: int, first: int = 10, root_seed: int = 0) -> Epochs:
+def self_train(world: World, rounds: int, growth: float, seeds: int, first: int = 10, root_seed: Seed = 0) -> Epochs:
     """Supervision on one's own edits: play pi_e for an epoch, fit pi_{e+1} to that epoch's edits (Eq. 3).
 
     pi_0 = pi_ref.  A fit ignores what came before its epoch: those edits are of a worse policy.
@@ -70,17 +81,17 @@ def self_train(world: World, rounds: int, growth: float, seeds: int, first: int 
             should be.
         seeds: how many runs.
         first: rounds of the first epoch.
-        root_seed: of all draws.
+        root_seed: of all draws, one number or several.
     """
     lengths = epoch_lengths(rounds, growth, first)
-    rng = np.random.default_rng([root_seed, 1])
+    rng = np.random.default_rng(_key(root_seed, 1))
     tables = np.broadcast_to(np.asarray(world.reference), (seeds, *world.reference.shape))
     played = []
     for length in lengths:
-        played.append(_suboptimalities(world, jnp.asarray(tables)))
+        played.append(_values(world, jnp.asarray(tables)))
         counts = _draw(rng, world, tables, int(length))
         tables = np.asarray(_supervised(world, log_linear(world), jnp.asarray(counts)))
-    return Epochs(lengths, np.stack(played, axis=1))
+    return Epochs(lengths, *np.stack(played, axis=2))
 
 
 def online_preference(
@@ -88,9 +99,9 @@ def online_preference(
     rounds: int,
     seeds: int,
     reference: str = "own",
-    growth: float = 1.3,
+    growth: float = PREFERENCE_GROWTH,
     first: int = 10,
-    root_seed: int = 0,
+    root_seed: Seed = 0,
 ) -> Epochs:
     """Preferences on all edits so far, the policy refitted at the end of each epoch (Eq. 4, link of scale 1).
 
@@ -108,17 +119,17 @@ def online_preference(
     """
     choose("reference", reference, REFERENCES)
     lengths = epoch_lengths(rounds, growth, first)
-    rng = np.random.default_rng([root_seed, 2])
+    rng = np.random.default_rng(_key(root_seed, 2))
     offsets = np.broadcast_to(np.log(np.asarray(world.reference)), (seeds, *world.reference.shape))
     kept, tables = offsets, np.exp(offsets)
     pairs = _Pairs.empty(seeds, world, len(lengths))
     played = []
     for epoch, length in enumerate(lengths):
-        played.append(_suboptimalities(world, jnp.asarray(tables)))
+        played.append(_values(world, jnp.asarray(tables)))
         counts = _draw(rng, world, tables, int(length))
         pairs = pairs.with_epoch(epoch, counts, np.log(tables) if reference == "own" else kept)
         tables = np.exp(np.asarray(_preferred(world, log_linear(world), pairs)))
-    return Epochs(lengths, np.stack(played, axis=1))
+    return Epochs(lengths, *np.stack(played, axis=2))
 
 
 class _Pairs(NamedTuple):
@@ -139,6 +150,10 @@ class _Pairs(NamedTuple):
         return self
 
 
+def _key(root_seed: Seed, purpose: int) -> list[int]:
+    return [*root_seed, purpose] if isinstance(root_seed, list) else [root_seed, purpose]
+
+
 def _draw(rng: np.random.Generator, world: World, tables: np.ndarray, length: int) -> np.ndarray:
     """Counts (S, X, A, A) of an epoch: x ~ rho, y ~ each seed's own policy, e ~ q."""
     law = np.asarray(world.context_probs)[:, None, None] * tables[..., None] * world.editor.dense()
@@ -148,8 +163,9 @@ def _draw(rng: np.random.Generator, world: World, tables: np.ndarray, length: in
 
 
 @jax.jit
-def _suboptimalities(world: World, tables: Array) -> Array:
-    return jax.vmap(world.suboptimality)(tables)
+def _values(world: World, tables: Array) -> Array:
+    """SubOpt and J of each policy, (2, S)."""
+    return jnp.stack([jax.vmap(world.suboptimality)(tables), jax.vmap(world.cost)(tables)])
 
 
 @jax.jit
