@@ -92,9 +92,10 @@ def _online(regime: Any, folder: Path) -> _Online:
     from sim.store import load
 
     rows, over = load(folder, "online.parquet"), regime.online["settings"] or None
-    verdicts = theory.readable(theory.verdicts(rows, regime), regime.online["rounds"])
+    regret = theory.regret(rows)
+    verdicts = theory.readable(theory.verdicts(regret, regime), regime.online["rounds"])
     tables = text_tables(rows, over) if kinds_of(rows).rules else ""
-    drawn = pictures.save_all(rows, theory.regret(rows), folder / "figures", over)
+    drawn = pictures.save_all(rows, regret, folder / "figures", over)
     summary = "".join(f"{part}\n\n" for part in (tables, verdicts) if part)
     return _Online(summary, online_tables.section(rows, verdicts, over), drawn)
 

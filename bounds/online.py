@@ -20,7 +20,7 @@ from sim.online.self_training import GROWTH, PREFERENCE_GROWTH
 from sim.online.settings import DRIFT, cells_in_words, users_in_words
 from sim.online.tables import LATE, THEORY, WITHOUT_LOG, label, methods, test_users
 from sim.regimes import Regime
-from sim.summary import mean_and_interval
+from sim.summary import means_and_intervals
 from sim.world import World
 
 COVERED = (LATE, f"{LATE} (alpha {THEORY})")
@@ -39,15 +39,16 @@ def regret(online: pd.DataFrame) -> pd.DataFrame:
         online: from `sim.load(folder, "online.parquet")` or `sim.run_online`.
 
     Returns:
-        Rows by setting, test user, method and round: `regret`, `low`, `high` (95% over logs); `bound`, where there is
-        one, of the mean regret (docs/theory.md 6.1; the perceptron's own); `trivial`, T times the largest gap, which
-        no policy of the list exceeds.  Users who drift have neither: their gaps are not constant.
+        Rows by setting, test user, method and round: `alone`, for a policy of the list; `regret`, `low`, `high` (95%
+        over logs); `bound`, where there is one, of the mean regret (docs/theory.md 6.1; the perceptron's own);
+        `trivial`, T times the largest gap, which no policy of the list exceeds.  Users who drift have neither: their
+        gaps are not constant.
     """
     return pd.concat([_regret_of(key, rows) for key, rows in _groups(online)], ignore_index=True)
 
 
-def verdicts(online: pd.DataFrame, regime: Regime) -> pd.DataFrame:
-    """One row per setting, test user and method that learns online.
+def verdicts(measured: pd.DataFrame, regime: Regime) -> pd.DataFrame:
+    """One row per setting, test user and method that learns online, from the rows of `regret`.
 
     `violations` counts the recorded rounds at which the measured mean exceeds min(bound, trivial), of `rounds`;
     `informative_from` is the least T at which the bound is below T times the largest gap (median over logs);
@@ -55,9 +56,8 @@ def verdicts(online: pd.DataFrame, regime: Regime) -> pd.DataFrame:
     last two decades; `predicted_exponent` and `predicted_slope` are those of docs/theory.md 6.2 where it speaks.
     """
     expected, rows = predicted(regime), []
-    learning = set(online["method"].astype(str)) - set(kinds_of(online).alone)
-    found = regret(online)
-    for key, one in found[found["method"].isin(learning)].groupby([*GROUP, "method"], observed=True, sort=False):
+    learning = measured[~measured["alone"]]
+    for key, one in learning.groupby([*GROUP, "method"], observed=True, sort=False):
         slope, fit, exponent = growth(one["round"].to_numpy(), one["regret"].to_numpy())
         rows.append(
             dict(zip([*GROUP, "method"], key, strict=True))
@@ -146,7 +146,7 @@ def _regret_of(key: dict[str, Any], rows: pd.DataFrame) -> pd.DataFrame:
         own = rows[rows["method"] == method]
         at = own["round"].unique()
         table = own.pivot(index="seed", columns="round", values="regret").to_numpy()
-        means = np.array([mean_and_interval(column) for column in table.T])
+        means = means_and_intervals(table)
         bound, trivial, starts = np.full(len(at), np.nan), np.full(len(at), np.nan), np.nan
         if gaps is not None and method in kinds.rules:
             trivial = at * gaps.max(axis=1).mean()
@@ -158,7 +158,14 @@ def _regret_of(key: dict[str, Any], rows: pd.DataFrame) -> pd.DataFrame:
         frames.append(
             pd.DataFrame(
                 key
-                | {"method": method, "round": at, "regret": means[:, 0], "low": means[:, 1], "high": means[:, 2]}
+                | {
+                    "method": method,
+                    "alone": method in kinds.alone,
+                    "round": at,
+                    "regret": means[:, 0],
+                    "low": means[:, 1],
+                    "high": means[:, 2],
+                }
                 | {"bound": bound, "trivial": trivial, "informative_from": starts}
             )
         )

@@ -18,10 +18,9 @@ class End(NamedTuple):
 def label_ends(ax: Axes, ends: list[End], lines: int = 17) -> None:
     """Label every curve at its last point; the axis has room for `lines` labels.  Its limits must be final."""
     ends = sorted(ends)
-    # Asking for the limits settles them; the transformation alone does not.
-    ax.get_xlim(), ax.get_ylim()
-    scale = ax.transData + ax.transAxes.inverted()
-    wanted = [float(scale.transform((end.n, end.value))[1]) for end in ends]
+    low, high = ax.transScale.transform([(1, value) for value in ax.get_ylim()])[:, 1]
+    heights = ax.transScale.transform([(1, end.value) for end in ends]).reshape(-1, 2)[:, 1]
+    wanted = [float(height) for height in (heights - low) / (high - low)]
     for (value, n, label, colour), place in zip(ends, spread(wanted, 1 / lines, 0.0), strict=True):
         ax.annotate(
             label, xy=(n, value), xytext=(1.03, place), textcoords="axes fraction",

@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from figures import panels, style
 from figures.labels import End, label_ends
 from sim.online.gaps import MANY, in_order, kinds_of, max_gaps, ranks
-from sim.summary import LEVEL, mean_and_interval
+from sim.summary import LEVEL, means_and_intervals
 
 SIDE_BY_SIDE = 6
 """More settings than this have no panels of their own."""
@@ -180,7 +180,7 @@ def draw_running(here: pd.DataFrame, ax: Axes) -> Axes:
             continue
         table = own.pivot(index="seed", columns="round", values="expected_cost")
         table = table / table.columns.to_numpy()
-        means = np.array([mean_and_interval(column) for column in table.to_numpy().T])
+        means = means_and_intervals(table.to_numpy())
         thin = method in alone
         ax.plot(table.columns, means[:, 0], color=kinds[method].colour, ls=kinds[method].dash, lw=0.9 if thin else 2.0)
         if not thin:

@@ -54,6 +54,13 @@ def save(figure: Figure, folder: Path, name: str) -> None:
     plt.close(figure)
 
 
+def size_axis(ax: Axes, sizes: pd.Series) -> None:
+    """The axis of n, logarithmic; one size alone has room at both sides."""
+    ax.set_xscale("log")
+    if sizes.nunique() == 1:
+        ax.set_xlim(sizes.iloc[0] / 2, sizes.iloc[0] * 2)
+
+
 def thin_line(ax: Axes, n: pd.Series, values: pd.Series, **look: Any) -> None:
     """A line without markers; a single point, of which no line can be seen, is a dash."""
     ax.plot(n, values, marker="_" if len(n) == 1 else None, markersize=14, **look)

@@ -117,7 +117,8 @@ def _save(
     for ax in places.ravel()[len(found) :]:
         ax.axis("off")
     for ax, (point, panel) in zip(places.ravel(), found, strict=False):
-        ax.set(xscale="log", yscale="log", ylim=limits)
+        panels.size_axis(ax, panel["n"])
+        ax.set(yscale="log", ylim=limits)
         draw(panel, ax, where(point) or "SubOpt against n")
     panels.save(figure, folder, name)
     return {"name": name, "caption": _caption(pd.concat([panel for _, panel in found]), found)}

@@ -85,7 +85,8 @@ def _figure(here: pd.DataFrame, delta: float, limits: list[tuple[float, float]])
         shown = here[here["label"] == label]
         for ax, ylim in zip((top, below), limits, strict=True):
             ax.axis("on")
-            ax.set(xscale="log", yscale="log", ylim=ylim)
+            panels.size_axis(ax, here["n"])
+            ax.set(yscale="log", ylim=ylim)
         draw(shown, top, f"measured {100 * (1 - delta):g}% quantile", str(label))
         draw_tightness(shown, below)
         below.set_xlim(top.get_xlim())

@@ -1,5 +1,6 @@
 """Numbers from rows: means, intervals, and who wins, with paired standard errors."""
 
+import functools
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -80,14 +81,26 @@ def mean_and_interval(values: np.ndarray, level: float = LEVEL) -> tuple[float, 
 
     The resampling is fixed, so that the same numbers give the same interval.
     """
-    values = np.asarray(values, dtype=float)
-    mean = float(values.mean())
-    if len(values) < 2 or not np.all(np.isfinite(values)) or np.ptp(values) == 0:
-        return mean, mean, mean
-    rng = np.random.default_rng(0)
-    weights = rng.multinomial(len(values), np.full(len(values), 1 / len(values)), size=RESAMPLES)
-    low, high = np.quantile(weights @ values / len(values), [(1 - level) / 2, (1 + level) / 2])
-    return mean, float(low), float(high)
+    mean, low, high = means_and_intervals(np.asarray(values, dtype=float)[:, None], level)[0]
+    return float(mean), float(low), float(high)
+
+
+def means_and_intervals(table: np.ndarray, level: float = LEVEL) -> np.ndarray:
+    """`mean_and_interval` of every column of a table with a row per seed: mean, low and high, (columns, 3)."""
+    means = table.mean(axis=0)
+    found = np.column_stack([means, means, means])
+    varies = np.isfinite(table).all(axis=0) & (np.ptp(table, axis=0) > 0)
+    if varies.any():
+        again = resampling(len(table)) @ table[:, varies]
+        found[varies, 1:] = np.quantile(again, [(1 - level) / 2, (1 + level) / 2], axis=0).T
+    return found
+
+
+@functools.lru_cache(maxsize=4)
+def resampling(seeds: int) -> np.ndarray:
+    """The weights of every seed in each resample, (RESAMPLES, seeds); always the same."""
+    counts = np.random.default_rng(0).multinomial(seeds, np.full(seeds, 1 / seeds), size=RESAMPLES)
+    return counts / seeds
 
 
 @dataclass(frozen=True)

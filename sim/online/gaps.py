@@ -10,9 +10,7 @@ import pandas as pd
 
 from sim.learners import LEARNERS
 from sim.online.settings import axes_of
-from sim.summary import LEVEL, is_baseline
-
-RESAMPLES = 1000
+from sim.summary import LEVEL, is_baseline, resampling
 
 
 @dataclass(frozen=True)
@@ -43,9 +41,7 @@ class Costs:
 
     def resampled(self) -> np.ndarray:
         """`max_gap` with the seeds drawn anew, all settings and methods together, (M, RESAMPLES)."""
-        seeds = self.cost.shape[2]
-        weights = np.random.default_rng(0).multinomial(seeds, np.full(seeds, 1 / seeds), size=RESAMPLES)
-        return _max_gap(self.cost @ weights.T / seeds)
+        return _max_gap(self.cost @ resampling(self.cost.shape[2]).T)
 
 
 def _max_gap(cost: np.ndarray) -> np.ndarray:
@@ -89,7 +85,7 @@ class Kinds(NamedTuple):
 
 def kinds_of(rows: pd.DataFrame) -> Kinds:
     """A policy played alone is its own arm; baselines are on no rule's list; learners without a log have no arm."""
-    played = rows[["method", "arm"]].dropna().astype(str)
+    played = rows[["method", "arm"]].drop_duplicates().dropna().astype(str)
     alone = sorted(set(played["arm"]))
     listed = [name for name in alone if not is_baseline(name.partition(" (")[0])]
     return Kinds(alone, listed, sorted(set(played["method"]) - set(alone)))
@@ -105,7 +101,7 @@ def in_order(rows: pd.DataFrame) -> list[str]:
         kind = 0 if method in alone else {"late": 1, "uniform": 3}.get(name, 2)
         return kind, names.index(name) if name in names else len(names), method
 
-    return sorted(set(rows["method"].astype(str)), key=place)
+    return sorted(map(str, rows["method"].unique()), key=place)
 
 
 def max_gaps(online: pd.DataFrame, over: list[str] | None = None) -> pd.DataFrame:
