@@ -1,5 +1,6 @@
 """The online phase: largest gaps as dots, running costs, arm shares, regret with its bound."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from matplotlib.patches import Patch
 
 from figures import panels, style
 from figures.labels import End, label_ends
-from sim.online.gaps import MANY, in_order, kinds_of, max_gaps, ranks
+from sim.online.gaps import MANY, gaps_by_round, in_order, kinds_of, max_gaps, ranks
+from sim.online.settings import DRIFT
 from sim.summary import LEVEL, means_and_intervals
 
 SIDE_BY_SIDE = 6
@@ -44,6 +46,8 @@ def save_all(online: pd.DataFrame, regret: pd.DataFrame, folder: Path, over: lis
     if len(settings) > SIDE_BY_SIDE:
         return drawn
     regret.to_csv(folder / "online-regret.csv", index=False)
+    if kinds_of(online).rules and len(settings) > 1 and online["round"].max() >= LONG:
+        drawn.append(_save_gaps_by_round(online, folder, over))
     for number, user in enumerate(users):
         suffix = f"-{number + 1}" if len(users) > 1 else ""
         here = online[online["test_user"] == user]
@@ -120,6 +124,30 @@ def draw_gaps(gaps: pd.DataFrame, ax: Axes, methods: list[str]) -> Axes:
     return ax
 
 
+def _save_gaps_by_round(online: pd.DataFrame, folder: Path, over: list[str] | None) -> dict[str, Any]:
+    gaps = gaps_by_round(online, over)
+    gaps.to_csv(folder / "online-gaps-by-round.csv", index=False)
+    users = list(dict.fromkeys(gaps["test_user"]))
+    figure, places = _grid(len(users), 3.6)
+    for ax, user in zip(places, users, strict=True):
+        here, ends = gaps[gaps["test_user"] == user], []
+        kinds = looks(in_order(online))
+        ax.set_xscale("log")
+        for method, look in kinds.items():
+            own = here[here["method"] == method]
+            ax.plot(own["round"], own["max_gap"], color=look.colour, ls=look.dash)
+            ends.append(End(float(own["max_gap"].iloc[-1]), float(own["round"].iloc[-1]), method, look.colour))
+        ax.set(xlabel="rounds, T", ylabel="largest gap in J", ylim=(0, None), xlim=(1, here["round"].max()))
+        ax.set_title(f"test user: {user}", loc="left", fontsize=8)
+        label_ends(ax, ends, lines=15)
+    panels.save(figure, folder, "online-gaps-by-round")
+    caption = (
+        "The largest gap in mean edit cost to the best method over the settings, had the online phase ended after T "
+        f"rounds; {_caption_logs(online)}."
+    )
+    return {"name": "online-gaps-by-round", "caption": caption}
+
+
 def _save_ranks(gaps: pd.DataFrame, folder: Path) -> dict[str, Any]:
     found = ranks(gaps)
     methods = list(found["method"])
@@ -186,9 +214,16 @@ def draw_running(here: pd.DataFrame, ax: Axes) -> Axes:
         if not thin:
             ax.fill_between(table.columns, means[:, 1], means[:, 2], color=kinds[method].colour, alpha=0.15, lw=0)
         ends.append(End(float(means[-1, 0]), float(table.columns[-1]), method, kinds[method].colour))
+    _mark_changes(here, ax)
     ax.set(xlabel="round", ylabel="mean edit cost so far")
     label_ends(ax, ends, lines=15)
     return ax
+
+
+def _mark_changes(here: pd.DataFrame, ax: Axes) -> None:
+    """A vertical line where the test user changes."""
+    for begin in re.findall(rf"{DRIFT} (\d+)", str(here["test_user"].iloc[0])):
+        ax.axvline(int(begin), color="#555555", lw=0.9, ls=":")
 
 
 def _save_shares(online: pd.DataFrame, folder: Path, name: str) -> dict[str, Any]:
@@ -225,10 +260,11 @@ def draw_shares(here: pd.DataFrame, ax: Axes, listed: list[str]) -> Axes:
     )
     colours = [look.colour for look in looks(listed).values()]
     rounds = shares.index.to_numpy()
-    ax.stackplot(rounds, shares.to_numpy().T, colors=colours, step="pre", lw=0)
+    ax.stackplot(rounds, shares.to_numpy().T, colors=colours, step="post", lw=0)
     ax.set(xlim=(1, max(rounds[-1], 2)), ylim=(0, 1), yticks=[0, 0.5, 1])
     if rounds[-1] >= LONG:
         ax.set_xscale("log")
+    _mark_changes(here, ax)
     ax.grid(visible=False)
     return ax
 
@@ -270,6 +306,7 @@ def draw_regret(shown: pd.DataFrame, ax: Axes) -> Axes:
     if not trivial.empty and (trivial["trivial"] > 0).all():
         ax.plot(trivial["round"], trivial["trivial"], color="#999999", lw=0.9)
         ends.append(End(float(trivial["trivial"].iloc[-1]), float(trivial["round"].iloc[-1]), "T x gap", "#777777"))
+    _mark_changes(shown, ax)
     ax.set(xlabel="rounds, T", ylabel="regret (edit cost)")
     label_ends(ax, ends)
     return ax

@@ -112,6 +112,8 @@ def resolve(name: str, raw: dict[str, Any], folder: Path, extra_plugins: list[Pa
     raw["settings"] = _resolved_settings(raw.get("learners", []), given, raw.get("delta", DELTA))
     if "online" in raw:
         raw["online"] = tables.resolve(raw["online"], _policies_trained(raw))
+        for axis in raw["online"]["settings"]:
+            choose("axis in online.settings", axis, _axes(raw))
         raw["test_user"] = tables.resolve_test_user(raw.get("test_user", {}), raw["world"], raw["online"]["rounds"])
     elif "test_user" in raw:
         raise BadInput("[test_user]: who edits in the online phase, which this regime does not have; add [online]")
@@ -272,6 +274,11 @@ def _resolved_settings(names: Any, given: dict[str, Any], delta: Any) -> dict[st
 def _policies_trained(raw: dict[str, Any]) -> int:
     learned = [name for name in raw.get("learners", []) if not learners.LEARNERS[name].baseline]
     return sum(len(grid(raw["settings"][name])) for name in learned)
+
+
+def _axes(raw: dict[str, Any]) -> set[str]:
+    of_worlds = {key for table in raw["world"] for key in table if key != "user"}
+    return {"n", *of_worlds, *raw["user"], *(f"policy_{key}" for key in raw["policy"])}
 
 
 def to_toml(regime: Regime, folder: Path) -> str:

@@ -48,19 +48,24 @@ class RunFolder:
         """Store the rows of one finished task under the keys of what it did; those with the keys come last."""
         names = sorted(keys)
         name = hashlib.blake2b("\n".join(names).encode(), digest_size=12).hexdigest()
+        marks = {"keys": json.dumps(names)}
         if online is not None:
-            with atomic_file(self.path / "chunks" / f"{name}{_ONLINE}") as file:
+            marks["online"] = f"{name}{_ONLINE}"
+            with atomic_file(self.path / "chunks" / marks["online"]) as file:
                 online.to_parquet(file, index=False)
-        table = pa.Table.from_pandas(rows, preserve_index=False).replace_schema_metadata({"keys": json.dumps(names)})
+        table = pa.Table.from_pandas(rows, preserve_index=False).replace_schema_metadata(marks)
         with atomic_file(self.path / "chunks" / f"{name}.parquet") as file:
             pq.write_table(table, file)
 
     def done(self) -> set[str]:
-        """The keys of all stored chunks.  A chunk that cannot be read does not count and is done again."""
+        """The keys of all stored chunks.  A chunk that cannot be read, or whose online rows cannot, is done again."""
         found: set[str] = set()
         for file in self._chunks():
             with contextlib.suppress(OSError, pa.ArrowInvalid):
-                found |= set(json.loads((pq.read_schema(file).metadata or {}).get(b"keys", b"[]")))
+                marks = pq.read_schema(file).metadata or {}
+                if b"online" in marks:
+                    pq.read_schema(file.parent / marks[b"online"].decode())
+                found |= set(json.loads(marks.get(b"keys", b"[]")))
         return found
 
     def rows(self) -> pd.DataFrame:
@@ -73,8 +78,7 @@ class RunFolder:
 
     def online_rows(self) -> pd.DataFrame:
         """The rows of the online phase, each once, in an order that does not depend on how they came."""
-        frames = [pd.read_parquet(file) for file in sorted((self.path / "chunks").glob(f"*{_ONLINE}"))]
-        return online_merged(frames)
+        return online_merged([pd.read_parquet(file) for file in sorted((self.path / "chunks").glob(f"*{_ONLINE}"))])
 
     def write_json(self, name: str, value: Any) -> None:
         """Store a JSON file."""

@@ -18,7 +18,7 @@ import pandas as pd
 from sim import families, learners, logs, plugins, policies, regimes
 from sim.errors import BadInput
 from sim.learners import Status
-from sim.online.phase import Plan, Setting, Trained, online_rows
+from sim.online.phase import Plan, PolicyLists, Setting, online_rows
 from sim.online.tables import test_users
 from sim.policies import PolicyClass
 from sim.regimes import Cell, Regime
@@ -78,7 +78,7 @@ def run_task(task: Task) -> Result:
     if task.online is None:
         return Result(rows, None)
     labels = tuple(with_labels(rows)["label"].drop_duplicates())
-    trained = Trained(
+    trained = PolicyLists(
         labels,
         tuple(learner.baseline for learner in made),
         jnp.exp(jnp.stack(policies_found, axis=1)),

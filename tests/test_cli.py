@@ -87,6 +87,8 @@ def test_regimes_lists_what_ships() -> None:
         "edit-model",
     }
     expected |= {"double-reference", "likelihood-sign", "unsquared-set"}
+    expected |= {"late-ensemble", "late-ensemble-random", "price-of-exploring", "exploration", "regret"}
+    expected |= {"drifting-user", "pure-online", "coactive"}
     assert names == sorted(expected)
 
 
@@ -102,6 +104,25 @@ def test_run_writes_the_folder_prints_the_table_and_can_be_typed_twice(tmp_path:
     report = (folders[0] / "report.html").read_text()
     assert report.count("data:image/png;base64,") == 6 and "http" not in report.split("</style>")[1].split("<pre>")[0]
     assert (folders[0] / "figures" / "suboptimality-strength-0.5.svg").exists()
+
+
+def test_an_online_regime_prints_its_tables_and_draws_its_figures(tmp_path: Path) -> None:
+    small = ("--seeds", "3", "--set", "n=[40]", "--set", "online.rounds=30", "--set", "online.rules=['ucb', 'uniform']")
+    done = medley("run", "late-ensemble", *small, "--out", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "max_gap" in done.stdout and "J_beta D" in done.stdout and "late (alpha 0.1, warm start)" in done.stdout
+    assert "mean regret below its bound at every round in 8 of 8 settings" in done.stdout
+    names = {path.stem for path in (tmp_path / "out" / "figures").glob("online-*.svg")}
+    assert names == {"online-gaps", "online-costs-1", "online-costs-2", "online-arms-1", "online-arms-2"}
+    rows = sim.load(tmp_path / "out", "online.parquet")
+    assert {"setting", "method", "seed", "round", "arm", "cost", "regret"} <= set(rows.columns)
+    report = (tmp_path / "out" / "report.html").read_text()
+    assert "<h2>Online phase</h2>" in report and report.index("max_gap") < report.index("<h2>Who wins</h2>")
+    refused = medley(
+        "run", "late-ensemble", *small[:-1], "online.rules=['ucb']", "--out", "out", "--resume", cwd=tmp_path
+    )
+    assert refused.returncode == 2 and "online: the folder has" in refused.stderr
+    assert rows.equals(sim.load(tmp_path / "out", "online.parquet"))
 
 
 def test_dry_run_writes_nothing(tmp_path: Path) -> None:
@@ -135,6 +156,7 @@ def test_dry_run_writes_nothing(tmp_path: Path) -> None:
         (("run", "--set", "n=[9223372036854775808]"), "at most 1e+15"),
         (("world", "attributes", "--set", "family=tabular"), "the family is the argument"),
         (("world", "self-consistent", "--set", "cost_scale=1e99"), "cost_scale / temperature"),
+        (("run", "late-ensemble", "--set", "online.rounds=3"), "online.rounds: expected at least one per policy (4)"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(tmp_path: Path, arguments: tuple[str, ...], fragment: str) -> None:

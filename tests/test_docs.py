@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 import sim
-from sim import worldfile
+from sim import regimes, worldfile
+from sim.online import RULES
+from sim.online.tables import WITHOUT_LOG, settings_of
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/theory.md"]
+SHIPPED = [*RULES, *WITHOUT_LOG]
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/theory.md", "docs/regimes.md"]
 
 
 def code_blocks(name: str, language: str) -> list[str]:
@@ -21,17 +24,34 @@ def code_blocks(name: str, language: str) -> list[str]:
 
 def test_the_extensions_of_contributing_work_together(tmp_path: Path) -> None:
     blocks = code_blocks("CONTRIBUTING.md", "python")
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     for i, block in enumerate(blocks):
         (tmp_path / f"plugin{i}.py").write_text(block)
     (tmp_path / "mine.toml").write_text(
-        'plugins = ["plugin0.py", "plugin1.py", "plugin2.py"]\nn = 50\nseeds = 3\nlearners = ["hinge", "sup"]\n'
+        'plugins = ["plugin0.py", "plugin1.py", "plugin2.py", "plugin3.py"]\n'
+        'n = 50\nseeds = 3\nlearners = ["hinge", "sup"]\n'
         '[[world]]\nfamily = "two-answers"\n[[world]]\nfamily = "attributes"\nattributes = 2\n'
-        '[user]\neditor = "hesitant"\n'
+        '[user]\neditor = "hesitant"\n[online]\nrounds = 9\nrules = ["optimist"]\nweight = [1.0, 2.0]\n'
     )
     table = sim.run(str(tmp_path / "mine.toml"))
+    online = sim.run_online(str(tmp_path / "mine.toml"))
+    assert {"optimist (weight 1.0)", "optimist (weight 2.0)"} < set(online["method"])
     assert set(table["learner"]) == {"hinge", "sup"} and set(table["family"]) == {"two-answers", "attributes"}
     assert set(table["status"]) <= {"ok", "no_information", "separated"}
+
+
+@pytest.mark.parametrize("block", code_blocks("docs/regimes.md", "toml"))
+def test_regimes_of_the_docs_are_regimes(block: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(block)
+    regime = regimes.load(str(tmp_path / "mine.toml"))
+    assert regimes.cells(regime) and regimes.load(str(tmp_path / "mine.toml"), ["seeds=3"]).seeds == 3
+
+
+def test_the_docs_name_every_rule_and_setting() -> None:
+    text = (ROOT / "docs" / "regimes.md").read_text()
+    for name in SHIPPED:
+        assert f"`{name}`" in text
+        assert all(f"`{setting}`" in text for setting in settings_of(name))
 
 
 @pytest.mark.parametrize("block", code_blocks("README.md", "python"))

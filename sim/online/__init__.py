@@ -12,6 +12,7 @@ from sim.online.bandits import (
     SuccessiveElimination,
     Thompson,
     Uniform,
+    register,
 )
 from sim.online.contract import Diagnostics, Rule, Tally
 from sim.online.late_ensemble import Trained, edited_by, train, warm_start
@@ -23,5 +24,6 @@ from sim.online.session import Session
 __all__ = [
     "KLUCB", "RULES", "UCB", "Arms", "Diagnostics", "DiscountedUCB", "Epochs", "Exp3", "ExploreThenCommit", "History",
     "Oracle", "Rule", "Session", "SlidingWindowUCB", "SuccessiveElimination", "Tally", "Thompson", "Trained", "Uniform",
-    "arms", "edited_by", "online_preference", "play", "preference_perceptron", "self_train", "train", "warm_start",
+    "arms", "edited_by", "online_preference", "play", "preference_perceptron", "register", "self_train", "train",
+    "warm_start",
 ]  # fmt: skip

@@ -3,7 +3,7 @@
 Costs lie in [0, c_max], and less is better.  `t` is the number of the round, one in the first.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from sim.errors import BadInput
 from sim.online.contract import Diagnostics, IndexRule, Rule, Tally, TallyRule, empty_tally, least
-from sim.pytrees import pytree
+from sim.pytrees import names_its_class, pytree
 
 BISECTIONS = 40
 """Halvings of the interval in which an index of KL-UCB lies: its error is then c_max 1e-12."""
@@ -352,6 +352,13 @@ RULES: dict[str, type[Rule]] = {
         UCB, KLUCB, Thompson, Exp3, ExploreThenCommit, SuccessiveElimination, DiscountedUCB, SlidingWindowUCB, Uniform,
     )
 }  # fmt: skip
+
+
+def register(rule: type[Rule]) -> None:
+    """Make a rule available to `[online]` by its `name`; its dataclass fields are settings, `c_max` is filled in."""
+    if not (isinstance(rule, type) and issubclass(rule, Rule) and is_dataclass(rule) and names_its_class(rule)):
+        raise BadInput(f"rule: expected a dataclass derived from sim.online.Rule, under sim.pytree, got {rule!r}")
+    RULES[rule.name] = rule
 
 
 def _forgetful_index(state: Tally, alpha: Any, c_max: Any) -> Array:

@@ -48,16 +48,18 @@ def _max_gap(cost: np.ndarray) -> np.ndarray:
     return (cost - cost.min(axis=0, keepdims=True)).max(axis=1)
 
 
-def costs(online: pd.DataFrame, over: list[str] | None = None) -> Iterator[Costs]:
-    """The costs of every method at the last round, a table per test user and per point of the other axes.
+def costs(online: pd.DataFrame, over: list[str] | None = None, at: int | None = None) -> Iterator[Costs]:
+    """The costs of every method up to a round, a table per test user and per point of the other axes.
 
     Args:
         online: from `sim.load(folder, "online.parquet")` or `sim.run_online`; methods without a cost are left out.
         over: the axes over whose points the largest gap is taken; default: all axes of the settings.
+        at: a recorded round; default: the last.
     """
     axes, test_axes = axes_of(online)
     outer = [axis for axis in axes if axis not in (over or axes)]
-    last = online[(online["round"] == online["round"].max()) & online["expected_cost"].notna()]
+    at = online["round"].max() if at is None else at
+    last = online[(online["round"] == at) & online["expected_cost"].notna()]
     for key, rows in last.groupby([*outer, *test_axes, "test_user"], dropna=False, observed=True, sort=False):
         yield _costs(dict(zip(outer, key, strict=False)), str(key[-1]), rows)
 
@@ -116,6 +118,16 @@ def max_gaps(online: pd.DataFrame, over: list[str] | None = None) -> pd.DataFram
     paper does not say which is printed.
     """
     frames = [gaps_of(found) for found in costs(online, over)]
+    return pd.concat(frames, ignore_index=True)
+
+
+def gaps_by_round(online: pd.DataFrame, over: list[str] | None = None) -> pd.DataFrame:
+    """`max_gap` of every method after every recorded round, with its interval: rows by test user, round and method."""
+    frames = [
+        gaps_of(found).assign(round=at)
+        for at in sorted(online["round"].unique())
+        for found in costs(online, over, int(at))
+    ]
     return pd.concat(frames, ignore_index=True)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from sim import checks
+from sim.policies import centred_regression
 from sim.world import World
 
 
@@ -45,9 +46,7 @@ def slacks(world: World, utility: Float[np.ndarray, "X A"], alpha: float) -> Flo
 
 def optimal_utility(world: World) -> Float[np.ndarray, " d"]:
     """The weights w* whose utility <w*, phi> is, in least squares and up to a constant per context, log pi*."""
-    phi, wanted = np.asarray(world.policy_features.table), np.asarray(world.log_optimal)
-    rows = (phi - phi.mean(axis=1, keepdims=True)).reshape(-1, phi.shape[2])
-    return np.linalg.lstsq(rows, (wanted - wanted.mean(axis=1, keepdims=True)).ravel(), rcond=None)[0]
+    return np.linalg.lstsq(*centred_regression(world, np.asarray(world.optimal)), rcond=None)[0]
 
 
 def preference_perceptron(

@@ -33,7 +33,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Trained:
+class PolicyLists:
     """What the logs of a cell gave: the label of each policy, whether it is a baseline, and the policies.
 
     `policies` is (S, K, X, A) with a full batch of lanes S; `logs` are the logs of these lanes.
@@ -85,7 +85,7 @@ class Setting:
         return families.world(self.family, user=self.user | of_user, **(self.parameters | of_world))
 
 
-def online_rows(setting: Setting, trained: Trained, plan: Plan) -> pd.DataFrame:
+def online_rows(setting: Setting, trained: PolicyLists, plan: Plan) -> pd.DataFrame:
     """One row per test user, method, seed and recorded round.
 
     Sums run from the first round: `cost` as paid, `expected_cost` J, `regularised_cost` J_beta and `suboptimality`
@@ -107,7 +107,7 @@ def online_rows(setting: Setting, trained: Trained, plan: Plan) -> pd.DataFrame:
 
 
 def _played(
-    setting: Setting, trained: Trained, online: dict[str, Any], users: list[World], found: Arms, at: np.ndarray
+    setting: Setting, trained: PolicyLists, online: dict[str, Any], users: list[World], found: Arms, at: np.ndarray
 ) -> list[tuple[str, dict[str, Any]]]:
     """Every method's label and its (S, R) sums: each policy alone, then every rule."""
     listed = [k for k, baseline in enumerate(trained.baselines) if not baseline]

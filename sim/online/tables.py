@@ -32,6 +32,8 @@ OF_C_MAX = ("alpha", "scale")
 """Settings that are multiples of c_max, the largest cost of the test user."""
 
 WARM = "warm_start"
+COLD = ("explore-then-commit", "uniform")
+"""Rules that keep a tally and have no use for a warm start."""
 THEORY = "theory"
 
 
@@ -97,7 +99,7 @@ def methods(online: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     return [
         (rule, settings)
         for rule in online["rules"]
-        for settings in grid({key: value for key, value in given.items() if key in _settings_of(rule)})
+        for settings in grid({key: value for key, value in given.items() if key in settings_of(rule)})
     ]
 
 
@@ -178,19 +180,20 @@ def _check_phase(phase: dict[str, Any], world: dict[str, Any]) -> None:
         raise BadInput(f"test_user: {error}") from None
 
 
-def _settings_of(rule: str) -> tuple[str, ...]:
+def settings_of(rule: str) -> tuple[str, ...]:
+    """The keys of [online] that a rule has."""
     if rule in WITHOUT_LOG:
         return WITHOUT_LOG[rule]
     # The confidence level is one for the whole regime, and c_max is the test user's.
     fields = [field.name for field in dataclasses.fields(RULES[rule])]  # type: ignore[arg-type]
-    warm = (WARM,) if issubclass(RULES[rule], TallyRule) and rule not in ("explore-then-commit", "uniform") else ()
+    warm = (WARM,) if issubclass(RULES[rule], TallyRule) and rule not in COLD else ()
     return (*(name for name in fields if name not in ("c_max", "delta")), *warm)
 
 
 def _check_key(key: str, rules: list[str]) -> None:
-    known = {name for rule in [*RULES, *WITHOUT_LOG] for name in _settings_of(rule)}
+    known = {name for rule in [*RULES, *WITHOUT_LOG] for name in settings_of(rule)}
     choose("key of [online]", key, known | set(Online.model_fields))
-    if not any(key in _settings_of(rule) for rule in rules):
+    if not any(key in settings_of(rule) for rule in rules):
         raise BadInput(f"online.{key}: none of the rules {', '.join(rules)} has this setting; remove it or add a rule")
 
 
