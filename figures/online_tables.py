@@ -6,11 +6,8 @@ import itertools
 import pandas as pd
 
 from figures.theory import cell, table
-from sim.online.gaps import MANY, Costs, costs, gaps_of, kinds_of, max_gaps, ranks
+from sim.online.gaps import MANY, WIDE, Costs, costs, gaps_of, kinds_of, max_gaps, ranks
 from sim.summary import LEVEL
-
-WIDE = 6
-"""Tables over more settings than this show the gaps only."""
 
 
 def section(online: pd.DataFrame, verdicts: str, over: list[str] | None) -> str:

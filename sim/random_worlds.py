@@ -20,7 +20,7 @@ STRENGTHS = {"strong": (0.7, 1.0), "weak": (0.05, 0.3)}
 
 def random_world(
     *,
-    draw: Annotated[int, Field(ge=0)] = 0,
+    world_seed: Annotated[int, Field(ge=0)] = 0,
     task: Literal["A", "B"] = "A",
     user_kind: Literal["strong", "weak"] = "strong",
     user: User,
@@ -28,7 +28,7 @@ def random_world(
     """A world of 3 contexts x 16 responses, drawn with its user (`drawn` says from which law).
 
     Args:
-        draw: which draw; strong and weak users of a draw and task edit in the same world.
+        world_seed: which draw; strong and weak users of a draw and task edit in the same world.
         task: of the draw, independent of each other.
         user_kind: strength uniform on [0.7, 1] ("strong") or [0.05, 0.3] ("weak").
         user: must be the default one: she is drawn too.
@@ -38,11 +38,11 @@ def random_world(
     """
     if user != families.make_user(None):
         raise BadInput("user: a random world draws its user too; remove the [user] settings")
-    family, parameters, dials = drawn(draw, task, user_kind)
+    family, parameters, dials = drawn(world_seed, task, user_kind)
     return families.FAMILIES[family](**families.resolve(family, parameters), user=families.make_user(dials))
 
 
-def drawn(draw: int, task: str, user_kind: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
+def drawn(world_seed: int, task: str, user_kind: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """Family, parameters and user of a draw.
 
     The family is uniform over `FAMILIES`; temperature and cost scale are log-uniform on [0.15, 1] and [0.5, 5], the
@@ -50,7 +50,7 @@ def drawn(draw: int, task: str, user_kind: str) -> tuple[str, dict[str, Any], di
     probability one half, else uniform on [0, 1] and [0, 3]; the editor is uniform over `EDITORS`, and each dial zero
     with probability one half, else uniform up to its value in `DIALS`.
     """
-    rng = np.random.default_rng([draw, "AB".index(task)])
+    rng = np.random.default_rng([world_seed, "AB".index(task)])
     family, editor = str(rng.choice(FAMILIES)), str(rng.choice(EDITORS))
     temperature, cost_scale = np.exp(rng.uniform(np.log([0.15, 0.5]), np.log([1.0, 5.0])))
     preference_scale, seed = float(rng.uniform(0.5, 3)), int(rng.integers(2**31))

@@ -35,12 +35,12 @@ def test_strong_and_weak_users_of_a_draw_share_all_but_strength() -> None:
 @pytest.mark.parametrize("draw", range(8))
 def test_all_worlds_have_one_shape(draw: int) -> None:
     for task in ("A", "B"):
-        world = sim.world("random", draw=draw, task=task)
+        world = sim.world("random", world_seed=draw, task=task)
         assert (world.contexts, world.responses) == (3, 16)
 
 
 def test_she_is_drawn_too(tmp_path) -> None:
     with pytest.raises(sim.BadInput, match="draws its user too"):
         sim.world("random", user={"cyclic": 0.1})
-    extras = sim.families.extras("random", {"draw": 3})
+    extras = sim.families.extras("random", {"world_seed": 3})
     assert extras["drawn"]["family"] == drawn(3, "A", "strong")[0]

@@ -170,6 +170,9 @@ def _groups(gaps: pd.DataFrame) -> list[str]:
 MANY = 6
 """More tables than these are summed up by `ranks`."""
 
+WIDE = 6
+"""A table over more settings than this shows the gaps only."""
+
 
 def text_tables(online: pd.DataFrame, over: list[str] | None = None) -> str:
     """What `medley run` prints of the online phase: a table per test user in the layout of the paper's Table 1."""
@@ -188,8 +191,8 @@ def text_tables(online: pd.DataFrame, over: list[str] | None = None) -> str:
 def _table(found: Costs) -> list[str]:
     gaps = gaps_of(found)
     width = max(len(name) for name in found.methods) + 2
-    names = [f"  {chr(65 + s)}: {setting}" for s, setting in enumerate(found.settings)]
-    letters = [chr(65 + s) for s in range(len(found.settings))]
+    letters = [chr(65 + s) for s in range(len(found.settings))] if len(found.settings) <= WIDE else []
+    names = [f"  {letter}: {setting}" for letter, setting in zip(letters, found.settings, strict=False)]
     columns = [f"{name} {letter}" for name in ("J", "J_beta") for letter in letters]
     head = " " * width + "".join(c.rjust(10) for c in columns) + "max_gap".rjust(10) + "95% interval".rjust(17)
     lines = ["", found.title, *names, head + "by seed".rjust(9)]
@@ -197,7 +200,7 @@ def _table(found: Costs) -> list[str]:
     for row, values in zip(gaps.to_dict("records"), means, strict=True):
         mark = "*" if row["smallest"] >= LEVEL else "~" if row["rank"] == 1 else " "
         interval = f"{row['low']:.3f} to {row['high']:.3f}"
-        cells = "".join(f"{value:10.3f}" for value in values)
+        cells = "".join(f"{value:10.3f}" for value in values) if letters else ""
         lines.append(
             f"{row['method']:{width}s}{cells}{row['max_gap']:9.3f}{mark}{interval:>17s}{row['max_gap_by_seed']:9.3f}"
         )
