@@ -49,7 +49,7 @@ def run(
     from sim.compiled import cache_compiled_code
     from sim.runs import run as simulate
     from sim.store import write_summary, write_table
-    from sim.summary import text_table
+    from sim.summary import any_learner, text_table
 
     if resume and out is None:
         raise BadInput("--resume: which folder? add --out DIR")
@@ -67,7 +67,8 @@ def run(
     write_table(folder, table)
     online = _online(loaded, folder) if loaded.online else _Online()
     theory, pictures = compared(table, loaded.delta), folder / "figures"
-    summary = f"{online.summary}{text_table(table)}\n\n{readable(theory)}"
+    fits = f"{text_table(table)}\n\n{readable(theory)}" if any_learner(table) else ""
+    summary = f"{online.summary}{fits}".rstrip()
     drawn = [*online.drawn, *winners.save_all(theory.winners, pictures), *suboptimality.save_all(table, pictures)]
     drawn += tightness.save_all(table, pictures, loaded.delta)
     report.write(folder, loaded, table, drawn, theory, online.section)
@@ -93,9 +94,10 @@ def _online(regime: Any, folder: Path) -> _Online:
 
     rows, over = load(folder, "online.parquet"), regime.online["settings"] or None
     regret = theory.regret(rows)
-    verdicts = theory.readable(theory.verdicts(regret, regime), regime.online["rounds"])
+    found = theory.verdicts(regret, regime)
+    verdicts = theory.readable(found, regime.online["rounds"])
     tables = text_tables(rows, over) if kinds_of(rows).rules else ""
-    drawn = pictures.save_all(rows, regret, folder / "figures", over)
+    drawn = pictures.save_all(rows, regret, found, folder / "figures", over)
     summary = "".join(f"{part}\n\n" for part in (tables, verdicts) if part)
     return _Online(summary, online_tables.section(rows, verdicts, over), drawn)
 

@@ -1,30 +1,27 @@
 """Theory beside the rows of an online phase: the regret bound of late ensembling, and exponents without a log."""
 
-import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from bounds.online_predictions import predicted
 from bounds.regret import (
     informative_from,
-    online_preference_slope,
-    self_training_exponent,
-    self_training_slope,
     ucb_regret,
 )
-from sim import regimes, sweep
 from sim.online.gaps import in_order, kinds_of
-from sim.online.self_training import GROWTH, PREFERENCE_GROWTH
-from sim.online.settings import DRIFT, cells_in_words, users_in_words
-from sim.online.tables import LATE, THEORY, WITHOUT_LOG, label, methods, test_users
+from sim.online.settings import DRIFT
+from sim.online.tables import LATE, THEORY
 from sim.regimes import Regime
 from sim.summary import means_and_intervals
-from sim.world import World
 
 COVERED = (LATE, f"{LATE} (alpha {THEORY})")
 """The methods that docs/theory.md 6.1 speaks of: a smaller alpha or a warm start has no such bound."""
+
+LONG = 1000
+"""Slopes of shorter runs would say nothing of their growth."""
 
 ROUNDING = 1 + 1e-9
 """A first round that plays the worst policy equals the largest gap, up to rounding."""
@@ -44,8 +41,8 @@ def regret(online: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Rows by setting, test user, method and round: `alone`, for a policy of the list; `regret`, `low`, `high` (95%
         over logs); `bound`, where there is one, of the mean regret (docs/theory.md 6.1; the perceptron's own);
-        `trivial`, T times the largest gap, which no policy of the list exceeds.  Users who drift have neither: their
-        gaps are not constant.
+        `trivial`, T times the largest gap, which no policy of the list exceeds; `least`, the mean over logs of the
+        smaller of the two where there is a bound.  Users who drift have none: their gaps are not constant.
     """
     return pd.concat([_regret_of(key, rows) for key, rows in _groups(online)], ignore_index=True)
 
@@ -53,85 +50,68 @@ def regret(online: pd.DataFrame) -> pd.DataFrame:
 def verdicts(measured: pd.DataFrame, regime: Regime) -> pd.DataFrame:
     """One row per setting, test user and method that learns online, from the rows of `regret`.
 
-    `violations` counts the recorded rounds at which the measured mean exceeds min(bound, trivial), of `rounds`;
+    `violations` counts the recorded rounds at which the measured mean exceeds `least`, of `rounds`;
     `informative_from` is the least T at which the bound is below T times the largest gap (median over logs);
-    `log_slope` and `log_r2` fit regret = a + slope log T, and `exponent` the slope of log regret in log T, over the
-    last two decades; `predicted_exponent` and `predicted_slope` are those of docs/theory.md 6.2 where it speaks.
+    `log_slope`, `log_r2`, `exponent` and `shape` are its `growth`; the columns of `predicted` are empty where
+    docs/theory.md 6.2 does not speak.
     """
     expected, rows = predicted(regime), []
     learning = measured[~measured["alone"]]
     for key, one in learning.groupby([*GROUP, "method"], observed=True, sort=False):
-        slope, fit, exponent = growth(one["round"].to_numpy(), one["regret"].to_numpy())
+        found = growth(one["round"].to_numpy(), one["regret"].to_numpy())
         rows.append(
             dict(zip([*GROUP, "method"], key, strict=True))
             | {
                 "bounded": bool(one["bound"].notna().any()),
-                "violations": int((one["regret"] > np.fmin(one["bound"], one["trivial"]) * ROUNDING).sum()),
+                "violations": int((one["regret"] > one["least"] * ROUNDING).sum()),
                 "rounds": len(one),
                 "last_regret": one["regret"].iloc[-1],
                 "last_bound": one["bound"].iloc[-1],
                 "last_trivial": one["trivial"].iloc[-1],
                 "informative_from": one["informative_from"].iloc[0],
-                "log_slope": slope,
-                "log_r2": fit,
-                "exponent": exponent,
+                "log_slope": found.slope,
+                "log_r2": found.log_r2,
+                "exponent": found.exponent,
+                "shape": found.shape,
             }
         )
     return pd.DataFrame(rows).merge(expected, on=[*GROUP, "method"], how="left")
 
 
-def predicted(regime: Regime) -> pd.DataFrame:
-    """The predictions for the methods without a log: rows by setting, test user and method."""
-    cells, users = regimes.cells(regime), test_users(regime.test_user)
-    settings = [sweep.setting_of(cell) for cell in cells]
-    names, _ = cells_in_words(dict.fromkeys(setting.cell for setting in settings))
-    people, _ = users_in_words([json.dumps(phases) for phases in users])
-    without_log = [(name, chosen) for name, chosen in methods(regime.online) if name in WITHOUT_LOG]
-    rows = [
-        {
-            "setting": names.loc[setting.cell, "setting"],
-            "test_user": people.loc[json.dumps(phases), "test_user"],
-            "method": label(name, chosen),
-            **_predicted(name, chosen, setting.test_worlds(phases)[0]),
-        }
-        for setting in settings
-        for phases in users
-        for name, chosen in without_log
-    ]
-    return pd.DataFrame(rows, columns=[*GROUP, "method", "predicted_exponent", "predicted_slope"])
+class Growth(NamedTuple):
+    """How regret grows over the last two decades of rounds.
+
+    `slope` and `log_r2` of the fit a + slope log T; `exponent`, the slope of log regret in log T; `shape`, which of
+    log T, log^2 T and T^exponent fits best (least squares in regret itself).
+    """
+
+    slope: float
+    log_r2: float
+    exponent: float
+    shape: str
 
 
-def _predicted(name: str, settings: dict[str, Any], world: World) -> dict[str, float]:
-    if name == "self-training":
-        growth = settings.get("growth", GROWTH)
-        return {
-            "predicted_exponent": self_training_exponent(world, growth),
-            "predicted_slope": self_training_slope(world, growth),
-        }
-    if name == "online-preference" and settings.get("reference", "own") == "own":
-        slope = online_preference_slope(world, settings.get("refit_growth", PREFERENCE_GROWTH))
-        return {"predicted_exponent": 0.0, "predicted_slope": slope}
-    # With pi_ref kept regret is linear; the perceptron's bound grows as the root, where edits improve for sure.
-    return {"predicted_exponent": 1.0 if name == "online-preference" else np.nan}
-
-
-def growth(rounds: np.ndarray, regret: np.ndarray) -> tuple[float, float, float]:
-    """Slope and R^2 of regret in log T, and the slope of log regret in log T, over the last two decades.
-
-    NaN where fewer than four positive values are there, or less than a decade.
+def growth(rounds: np.ndarray, regret: np.ndarray) -> Growth:
+    """The growth of a regret; empty where fewer than four positive values are there, less than a decade, or less than
+    a thousand rounds.
     """
     late = (rounds >= rounds.max() / 10**DECADES) & (regret > 0)
-    if late.sum() < 4 or rounds[late].max() < 10 * rounds[late].min():
-        return float("nan"), float("nan"), float("nan")
+    if late.sum() < 4 or rounds.max() < LONG or rounds[late].max() < 10 * rounds[late].min():
+        return Growth(np.nan, np.nan, np.nan, "")
     logs, values = np.log(rounds[late]), regret[late]
-    slope, intercept = np.polyfit(logs, values, 1)
-    left = ((values - intercept - slope * logs) ** 2).sum()
+    exponent = float(np.polyfit(logs, np.log(values), 1)[0])
+    shapes = {"log T": logs, "log^2 T": logs**2, f"T^{exponent:.2f}": rounds[late] ** exponent}
+    fits = {shape: _r2(curve, values) for shape, curve in shapes.items()}
+    slope = float(np.polyfit(logs, values, 1)[0])
+    return Growth(slope, fits["log T"], exponent, max(fits, key=lambda shape: fits[shape]))
+
+
+def _r2(curve: np.ndarray, values: np.ndarray) -> float:
+    """R^2 of values = a + b curve."""
     total = ((values - values.mean()) ** 2).sum()
-    return (
-        float(slope),
-        float(1 - left / total) if total > 0 else float("nan"),
-        float(np.polyfit(logs, np.log(values), 1)[0]),
-    )
+    if total == 0 or np.ptp(curve) == 0:
+        return float("nan")
+    return float(np.corrcoef(curve, values)[0, 1] ** 2)
 
 
 def _groups(online: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
@@ -150,14 +130,16 @@ def _regret_of(key: dict[str, Any], rows: pd.DataFrame) -> pd.DataFrame:
         at = own["round"].unique()
         table = own.pivot(index="seed", columns="round", values="regret").to_numpy()
         means = means_and_intervals(table)
-        bound, trivial, starts = np.full(len(at), np.nan), np.full(len(at), np.nan), np.nan
+        bound, trivial, least, starts = *np.full((3, len(at)), np.nan), np.nan
         if gaps is not None and method in kinds.rules:
             trivial = at * gaps.max(axis=1).mean()
         if gaps is not None and method in COVERED:
-            bound = np.array([np.mean([_bound(row, int(t), most) for row in gaps]) for t in at])
+            bounds = np.array([[_bound(row, int(t), most) for t in at] for row in gaps])
+            bound = bounds.mean(axis=0)
+            least = np.minimum(bounds, at * gaps.max(axis=1, keepdims=True)).mean(axis=0)
             starts = _first(gaps, most)
         if own["bound"].notna().any():
-            bound = own.groupby("round")["bound"].mean().to_numpy()
+            bound = least = own.groupby("round")["bound"].mean().to_numpy()
         frames.append(
             pd.DataFrame(
                 key
@@ -169,7 +151,7 @@ def _regret_of(key: dict[str, Any], rows: pd.DataFrame) -> pd.DataFrame:
                     "low": means[:, 1],
                     "high": means[:, 2],
                 }
-                | {"bound": bound, "trivial": trivial, "informative_from": starts}
+                | {"bound": bound, "trivial": trivial, "least": least, "informative_from": starts}
             )
         )
     return pd.concat(frames, ignore_index=True)
@@ -205,9 +187,9 @@ def readable(found: pd.DataFrame, rounds: int) -> str:
     lines = [_bound_in_words(method, rows, rounds) for method, rows in found[found["bounded"]].groupby("method")]
     # Where the user drifts, the best policy is another one later: one slope says nothing.
     grown = found[found["exponent"].notna() & ~found["test_user"].astype(str).str.contains(DRIFT)]
-    if len(grown) <= MOST_LINES:
-        lines += [_growth_in_words(row) for row in grown.to_dict("records")]
-    return "\n".join(lines)
+    lines += [_growth_in_words(row) for row in grown.head(MOST_LINES).to_dict("records")]
+    left = len(grown) - MOST_LINES
+    return "\n".join([*lines, f"... and {left} more in online-verdicts.csv."] if left > 0 else lines)
 
 
 MOST_LINES = 24
@@ -215,26 +197,26 @@ MOST_LINES = 24
 
 def _bound_in_words(method: Any, rows: pd.DataFrame, rounds: int) -> str:
     held = int((rows["violations"] == 0).sum())
-    worst = rows.loc[rows["last_bound"].idxmin()]
-    start = rows["informative_from"].min()
-    words = f"says nothing yet at T = {rounds:,}" if start > rounds else f"says something from T = {start:,.0f}"
+    tightest = rows.loc[rows["last_bound"].idxmin()]
+    starts = rows["informative_from"].dropna()
+    ends = (
+        [f"{end:,.0f}" if np.isfinite(end) else "never" for end in (starts.min(), starts.max())] if len(starts) else []
+    )
+    words = f"; it says something from T = {' to '.join(dict.fromkeys(ends))}, by setting" if ends else ""
     return (
         f"{method}: mean regret below its bound at every round in {held} of {len(rows)} settings; at T = {rounds:,} "
-        f"the least bound is {worst['last_bound']:.4g} against {worst['last_regret']:.4g} measured"
-        + (f", and it {words}" if np.isfinite(start) else "")
-        + "."
+        f"the least bound is {tightest['last_bound']:.4g} against {tightest['last_regret']:.4g} measured{words}."
     )
 
 
 def _growth_in_words(row: dict[str, Any]) -> str:
     told = f"{row['method']} ({row['setting']}; {row['test_user']}): regret grows as T^{row['exponent']:.2f}"
-    if np.isfinite(row["predicted_exponent"]):
-        told += f", predicted {row['predicted_exponent']:.2f}"
-    if row["log_r2"] > LOGARITHMIC:
-        told += f"; {row['log_slope']:.3g} log T (R^2 {row['log_r2']:.4f})"
-        told += f", predicted {row['predicted_slope']:.3g}" if np.isfinite(row["predicted_slope"]) else ""
+    if row["shape"].startswith("log"):
+        told += f", best fitted by {row['shape']}"
+        told += f": {row['log_slope']:.3g} log T (R^2 {row['log_r2']:.4f})" if row["shape"] == "log T" else ""
+    expected = [row["predicted_shape"]] if isinstance(row["predicted_shape"], str) else []
+    expected += [f"slope {row['predicted_slope']:.3g}"] if np.isfinite(row["predicted_slope"]) else []
+    told += f"; predicted {', '.join(expected)}" if expected else ""
+    if np.isfinite(row["informativeness"]):
+        told += f"; informativeness of the edits {row['informativeness']:.3g}"
     return told + "."
-
-
-LOGARITHMIC = 0.98
-"""From this R^2 on, a fit of a + slope log T is worth naming."""

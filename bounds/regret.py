@@ -3,7 +3,8 @@
 import numpy as np
 from jaxtyping import Float
 
-from bounds.contraction import second_eigenvalue
+from bounds.contraction import balance_violation, second_eigenvalue
+from bounds.realizability import log_linear_residual
 from sim.errors import BadInput
 from sim.world import World
 
@@ -61,30 +62,46 @@ def informative_from(gaps: Float[np.ndarray, " K"], c_max: float, most: float = 
 def self_training_exponent(world: World, growth: float) -> float:
     """The exponent of T in the regret of self-training, with epochs growing by `growth` >= 1 (docs/theory.md 6.2).
 
-    0 (logarithms of T) while growth <= 1 / eta, and 1 - log(1 / eta) / log(growth) beyond.  eta is the local KL
+    1 for epochs that do not grow, whose sampling error stays; 0 (logarithms of T) while growth <= 1 / eta, log^2 T at
+    growth = 1 / eta; and 1 - log(1 / eta) / log(growth) beyond.  eta is the local KL
     contraction, the square of the second eigenvalue (3.5, the largest over contexts): policies near pi* are what
     late epochs play.
     """
     if growth < 1:
         raise BadInput(f"growth: expected at least 1, got {growth:g}")
-    eta = float(np.max(second_eigenvalue(world))) ** 2
-    if growth <= 1 / max(eta, 1e-300):
-        return 0.0
-    return 1 - np.log(1 / eta) / np.log(growth)
+    if growth == 1:
+        return 1.0
+    most = critical_growth(world)
+    return 0.0 if growth <= most else float(1 - np.log(most) / np.log(growth))
+
+
+def critical_growth(world: World) -> float:
+    """1 / eta: self-training whose epochs grow by less has logarithmic regret (docs/theory.md 6.2)."""
+    return 1 / max(float(np.max(second_eigenvalue(world))) ** 2, 1e-300)
+
+
+def speaks_of(world: World) -> bool:
+    """Whether 6.2 speaks of a world: balance, pi* and q o pi_ref in the log-linear class (up to 1e-8)."""
+    in_class = [log_linear_residual(world, np.asarray(law)) for law in (world.optimal, world.edited(world.reference))]
+    return balance_violation(world) < TOLERANCE and max(in_class) < TOLERANCE
+
+
+TOLERANCE = 1e-8
 
 
 def self_training_slope(world: World, growth: float) -> float:
     """The predicted slope in log T of the regret of self-training; NaN unless growth < 1 / eta (docs/theory.md 6.2).
 
     g beta d / (2 (1 - eta g) log g): in late epochs SubOpt is the sampling error beta d / (2 n_e) of each fit, which
-    shrinks by eta, the local KL contraction, with every epoch that follows.
+    shrinks by eta, the local KL contraction, with every epoch that follows.  Where directions contract differently
+    it is an upper value: eta is that of the slowest.
 
     Args:
         world: whose user edits.
         growth: g of the epochs, above 1.
     """
-    eta = float(np.max(second_eigenvalue(world))) ** 2
-    if not 1 < growth < 1 / max(eta, 1e-300):
+    eta = 1 / critical_growth(world)
+    if not 1 < growth < 1 / eta:
         return float("nan")
     step = float(world.temperature) * world.policy_features.dimension / 2
     return float(growth * step / ((1 - eta * growth) * np.log(growth)))

@@ -17,6 +17,8 @@ class End(NamedTuple):
 
 def label_ends(ax: Axes, ends: list[End], lines: int = 17) -> None:
     """Label every curve at its last point; the axis has room for `lines` labels.  Its limits must be final."""
+    if not ends:
+        return
     ends = sorted(ends)
     low, high = ax.transScale.transform([(1, value) for value in ax.get_ylim()])[:, 1]
     heights = ax.transScale.transform([(1, end.value) for end in ends]).reshape(-1, 2)[:, 1]

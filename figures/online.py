@@ -11,12 +11,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from figures import panels, style
 from figures.labels import End, label_ends
 from sim.online.gaps import MANY, gaps_by_round, in_order, kinds_of, max_gaps, ranks
 from sim.online.settings import DRIFT
-from sim.summary import LEVEL, means_and_intervals
+from sim.summary import LEVEL, means_and_intervals, where
 
 SIDE_BY_SIDE = 6
 """More settings than this have no panels of their own."""
@@ -27,12 +28,14 @@ LONG = 1000
 Drawn = list[dict[str, Any]]
 
 
-def save_all(online: pd.DataFrame, regret: pd.DataFrame, folder: Path, over: list[str] | None = None) -> Drawn:
+def save_all(
+    online: pd.DataFrame, regret: pd.DataFrame, verdicts: pd.DataFrame, folder: Path, over: list[str] | None = None
+) -> Drawn:
     """Write the figures of an online phase, and the plotted numbers as CSV.
 
     Args:
         online: from `sim.load(folder, "online.parquet")`.
-        regret: from `bounds.online.regret`.
+        regret, verdicts: from `bounds.online`.
         folder: of the figures.
         over: the axes over whose points the largest gap is taken; default: all.
 
@@ -41,6 +44,7 @@ def save_all(online: pd.DataFrame, regret: pd.DataFrame, folder: Path, over: lis
     """
     style.apply()
     folder.mkdir(parents=True, exist_ok=True)
+    verdicts.to_csv(folder / "online-verdicts.csv", index=False)
     drawn = _save_gaps(online, folder, over) if kinds_of(online).rules else []
     settings, users = list(dict.fromkeys(online["setting"])), list(dict.fromkeys(online["test_user"]))
     if len(settings) > SIDE_BY_SIDE:
@@ -55,7 +59,9 @@ def save_all(online: pd.DataFrame, regret: pd.DataFrame, folder: Path, over: lis
             drawn.append(_save_running(here, folder, f"online-costs{suffix}"))
             drawn.append(_save_shares(here, folder, f"online-arms{suffix}"))
         if online["round"].max() >= LONG:
-            drawn.append(_save_regret(regret[regret["test_user"] == user], here, folder, f"online-regret{suffix}"))
+            name = f"online-regret{suffix}"
+            expected = verdicts[verdicts["test_user"] == user]
+            drawn.append(_save_regret(regret[regret["test_user"] == user], expected, here, folder, name))
     return drawn
 
 
@@ -91,12 +97,13 @@ def _save_gaps(online: pd.DataFrame, folder: Path, over: list[str] | None) -> Dr
     points = panels.points(gaps, outer)
     if len(points) > MANY:
         return [_save_ranks(gaps, folder)]
-    methods = in_order(online)
+    methods = in_order(online[online["expected_cost"].notna()])
     figure, places = _grid(len(points), 0.24 * len(methods) + 1.1)
     for ax, point in zip(places, points, strict=True):
         draw_gaps(panels.at(gaps, point), ax, methods)
-        ax.set_title(", ".join(str(value) for value in point.values()), loc="left", fontsize=8)
-        ax.set_xlim(0, gaps["high"].max() * 1.05)
+        user, others = point["test_user"], {axis: value for axis, value in point.items() if axis != "test_user"}
+        ax.set_title(", ".join(part for part in (where(others), f"test user: {user}") if part), loc="left", fontsize=8)
+        ax.set_xlim(0, gaps["high"].max() * 1.05 or 1.0)
     for ax in places[1::2]:
         ax.tick_params(labelleft=False)
     panels.save(figure, folder, "online-gaps")
@@ -131,7 +138,7 @@ def _save_gaps_by_round(online: pd.DataFrame, folder: Path, over: list[str] | No
     figure, places = _grid(len(users), 3.6)
     for ax, user in zip(places, users, strict=True):
         here, ends = gaps[gaps["test_user"] == user], []
-        kinds = looks(in_order(online))
+        kinds = looks(in_order(online[online["expected_cost"].notna()]))
         ax.set_xscale("log")
         for method, look in kinds.items():
             own = here[here["method"] == method]
@@ -170,6 +177,7 @@ def _save_ranks(gaps: pd.DataFrame, folder: Path) -> dict[str, Any]:
         right.barh(range(1, len(methods) + 1), found[name], left=starts, color=colour, label=name, height=0.6)
         starts = starts + found[name].to_numpy()
     right.set(xlabel=f"draws of {found['groups'].max()}", ylim=(len(methods) + 0.5, 0.5), yticks=[])
+    right.set_axisbelow(True)
     right.legend(frameon=False, fontsize=8, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     panels.save(figure, folder, "online-ranks")
     caption = (
@@ -264,30 +272,36 @@ def draw_shares(here: pd.DataFrame, ax: Axes, listed: list[str]) -> Axes:
     ax.set(xlim=(1, max(rounds[-1], 2)), ylim=(0, 1), yticks=[0, 0.5, 1])
     if rounds[-1] >= LONG:
         ax.set_xscale("log")
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     _mark_changes(here, ax)
     ax.grid(visible=False)
     return ax
 
 
-def _save_regret(regret: pd.DataFrame, online: pd.DataFrame, folder: Path, name: str) -> dict[str, Any]:
+def _save_regret(
+    regret: pd.DataFrame, verdicts: pd.DataFrame, online: pd.DataFrame, folder: Path, name: str
+) -> dict[str, Any]:
     alone = kinds_of(online).alone
     shown = regret[~regret["method"].isin(alone)]
     settings = list(dict.fromkeys(shown["setting"]))
     figure, places = _grid(len(settings), 3.6)
     for ax, setting in zip(places, settings, strict=True):
-        draw_regret(shown[shown["setting"] == setting], ax)
+        draw_regret(shown[shown["setting"] == setting], verdicts[verdicts["setting"] == setting], ax)
         ax.set_title(str(setting) if len(settings) > 1 else "regret against rounds", loc="left")
     panels.save(figure, folder, name)
     caption = (
         f"Test user: {regret['test_user'].iloc[0]}.  Regret against rounds, mean over {_caption_logs(online)} with "
         f"{100 * LEVEL:g}% intervals; thin dotted lines of the same colour are bounds on the mean; "
-        "grey: T times the largest gap, which no rule can exceed."
+        "grey: T times the largest gap, which no rule can exceed; thin dashed lines: the predicted growth, through the "
+        "middle of the last two decades.  Of learners without a log it is the sum of their SubOpt, of the perceptron "
+        "the utility that it missed."
     )
     return {"name": name, "caption": caption}
 
 
-def draw_regret(shown: pd.DataFrame, ax: Axes) -> Axes:
-    """One panel, log-log: measured regret, its bound where there is one, and T times the largest gap."""
+def draw_regret(shown: pd.DataFrame, verdicts: pd.DataFrame, ax: Axes) -> Axes:
+    """One panel, log-log: measured regret, its bound and its predicted growth where there are, the largest gap's."""
     methods, ends = list(dict.fromkeys(shown["method"])), []
     kinds = looks(methods)
     ax.set(xscale="log", yscale="log")
@@ -301,12 +315,29 @@ def draw_regret(shown: pd.DataFrame, ax: Axes) -> Axes:
             own["round"], own["low"].clip(lower=panels.FLOOR), own["high"], color=look.colour, alpha=0.15, lw=0
         )
         ax.plot(own["round"], own["bound"].replace(np.inf, np.nan), color=look.colour, ls=":", lw=1.2)
+        _draw_predicted(own, verdicts[verdicts["method"] == method], ax, look)
         ends.append(End(float(own["regret"].iloc[-1]), float(own["round"].iloc[-1]), method, look.colour))
     trivial = shown.dropna(subset="trivial").drop_duplicates("round")
     if not trivial.empty and (trivial["trivial"] > 0).all():
         ax.plot(trivial["round"], trivial["trivial"], color="#999999", lw=0.9)
         ends.append(End(float(trivial["trivial"].iloc[-1]), float(trivial["round"].iloc[-1]), "T x gap", "#777777"))
     _mark_changes(shown, ax)
-    ax.set(xlabel="rounds, T", ylabel="regret (edit cost)")
+    ax.set(xlabel="rounds, T", ylabel="regret")
     label_ends(ax, ends)
     return ax
+
+
+def _draw_predicted(own: pd.DataFrame, verdict: pd.DataFrame, ax: Axes, look: style.Look) -> None:
+    """The predicted slope in log T, or else the predicted power of T, through the measured regret at T / 10."""
+    if verdict.empty or not np.isfinite(verdict["predicted_exponent"].iloc[0]):
+        return
+    late = own[own["round"] >= own["round"].max() / 100]
+    rounds, middle = late["round"].to_numpy(float), late.iloc[len(late) // 2]
+    slope, exponent = verdict["predicted_slope"].iloc[0], verdict["predicted_exponent"].iloc[0]
+    if np.isfinite(slope):
+        line = middle["regret"] + slope * np.log(rounds / middle["round"])
+    elif exponent > 0:
+        line = middle["regret"] * (rounds / middle["round"]) ** exponent
+    else:
+        return
+    ax.plot(rounds, line, color=look.colour, ls=(0, (6, 3)), lw=0.8)

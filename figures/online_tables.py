@@ -23,7 +23,8 @@ def section(online: pd.DataFrame, verdicts: str, over: list[str] | None) -> str:
         "and a high J_beta.  max_gap is the largest gap in J to the best method of a setting (the paper's "
         f"&ldquo;max SubOpt&rdquo;), with its {100 * LEVEL:g}% interval over logs; by seed: the mean over logs of the "
         "largest gap within a log.  Green: the smallest in 95% of the resamples of the logs; yellow: the smallest, "
-        "but not as clearly.</p>"
+        "but not as clearly.  Below all alone: the share of the resamples in which a rule's gap is below that of every "
+        "policy played alone.</p>"
     )
     return note + shown + told
 
@@ -37,10 +38,11 @@ def _costs(found: Costs) -> str:
         mark = ("best" if row["smallest"] >= LEVEL else "tied") if row["rank"] == 1 else ""
         means = [] if wide else [*found.cost[m].mean(axis=1), *found.regularised_cost[m].mean(axis=1)]
         last = [cell(f"{row['low']:.3f} to {row['high']:.3f}"), cell(_with_error(row))]
+        last.append(cell("" if row["method"] in found.alone else f"{row['below_alone']:.0%}"))
         rows.append(
             [cell(row["method"]), *(cell(f"{v:.3f}") for v in means), cell(f"{row['max_gap']:.3f}", mark), *last]
         )
-    head = ["method", *names, "max_gap", f"{100 * LEVEL:g}% interval", "by seed"]
+    head = ["method", *names, "max_gap", f"{100 * LEVEL:g}% interval", "by seed", "below all alone"]
     return f"<h3>{html.escape(found.title)}</h3>{table(head, rows)}"
 
 

@@ -12,7 +12,7 @@ from bounds.compare import Comparison
 from figures import theory
 from sim.files import write_text
 from sim.regimes import Regime
-from sim.summary import Contest, contests
+from sim.summary import Contest, any_learner, contests
 
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:60rem;padding:1rem;color:#222;background:#fff}
@@ -53,13 +53,7 @@ def write(
     body = f"""<h1>{_text(regime.title or regime.name)}</h1>
 <p>{_text(regime.claim)}</p>
 {f"<h2>Online phase</h2>{online}" if online else ""}
-<h2>Who wins</h2>
-<p>Mean suboptimality (exact, of each fitted policy) over {table["seed"].nunique()} logs; the best learner of a row
-is bold on green, or bold on yellow if its lead is within two standard errors; baselines that need no log do not
-compete. The lead is over the next learner on the same logs, with its paired standard error.</p>
-<div class="tall">{_contest_table(contests(table))}</div>
-<h2>Theory beside measurement</h2>
-{theory.section(found, regime.delta)}
+{_offline(table, found, regime.delta) if any_learner(table) else ""}
 <h2>Figures</h2>{figures}
 <h2>Fits</h2>
 <p>{len(table)} fits: {", ".join(f"{count} {_text(str(status))}" for status, count in statuses.items())}. None was
@@ -75,6 +69,17 @@ left out.</p>
     )
     write_text(path, page)
     return path
+
+
+def _offline(table: pd.DataFrame, found: Comparison, delta: float) -> str:
+    """Who wins among the fits, and theory beside them."""
+    return f"""<h2>Who wins</h2>
+<p>Mean suboptimality (exact, of each fitted policy) over {table["seed"].nunique()} logs; the best learner of a row
+is bold on green, or bold on yellow if its lead is within two standard errors; baselines that need no log do not
+compete. The lead is over the next learner on the same logs, with its paired standard error.</p>
+<div class="tall">{_contest_table(contests(table))}</div>
+<h2>Theory beside measurement</h2>
+{theory.section(found, delta)}"""
 
 
 def _contest_table(found: list[Contest]) -> str:

@@ -41,8 +41,10 @@ def apply(raw: dict[str, Any], text: str) -> dict[str, Any]:
     """The raw tables of a regime with one setting replaced; a table that repeats is set in every repetition."""
     key, value = parse(text)
     first, *rest = key.split(".")
+    if first == "world" and len(rest) == 2 and rest[0] == "user":
+        return raw | {"world": _with_users(raw.get("world", {}), rest[1], value)}
     if len(rest) > 1:
-        raise BadInput(f"--set: expected key or table.key, got '{key}'")
+        raise BadInput(f"--set: expected key, table.key or world.user.key, got '{key}'")
     if not rest:
         if first in TABLES or first in learners.LEARNERS:
             raise BadInput(f"--set: '{first}' is a table; set one of its keys, as in {first}.key={value}")
@@ -55,3 +57,10 @@ def apply(raw: dict[str, Any], text: str) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise BadInput(f"--set: '{first}' is not a table, so '{key}' cannot be set")
     return raw | {first: table | {rest[0]: value}}
+
+
+def _with_users(worlds: Any, key: str, value: Any) -> Any:
+    """The [[world]] tables, each user of a world's own with one key replaced."""
+    tables = worlds if isinstance(worlds, list) else [worlds]
+    changed = [table | {"user": table.get("user", {}) | {key: value}} for table in tables]
+    return changed if isinstance(worlds, list) else changed[0]

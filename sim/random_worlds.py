@@ -28,7 +28,8 @@ def random_world(
     """A world of 3 contexts x 16 responses, drawn with its user (`drawn` says from which law).
 
     Args:
-        world_seed: which draw; strong and weak users of a draw and task edit in the same world.
+        world_seed: which draw.  Strong and weak users of a draw and task share optimum, features and distance; where a
+            dial or a local editor makes the expected cost depend on the strength, pi_ref differs with it.
         task: of the draw, independent of each other.
         user_kind: strength uniform on [0.7, 1] ("strong") or [0.05, 0.3] ("weak").
         user: must be the default one: she is drawn too.

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sim import families, learners, overrides, plugins, policies
 from sim.errors import BadInput, choose
 from sim.families import grid
-from sim.online import tables
+from sim.online import tables, test_users
 
 DEFAULT = "tradeoffs"
 DELTA = 0.05
@@ -113,8 +113,10 @@ def resolve(name: str, raw: dict[str, Any], folder: Path, extra_plugins: list[Pa
     if "online" in raw:
         raw["online"] = tables.resolve(raw["online"], _policies_trained(raw))
         for axis in raw["online"]["settings"]:
+            if axis.startswith("test_"):
+                raise BadInput(f"online.settings: test users have tables of their own; remove '{axis}'")
             choose("axis in online.settings", axis, _axes(raw))
-        raw["test_user"] = tables.resolve_test_user(raw.get("test_user", {}), raw["world"], raw["online"]["rounds"])
+        raw["test_user"] = test_users.resolve(raw.get("test_user", {}), raw["world"], raw["online"]["rounds"])
     elif "test_user" in raw:
         raise BadInput("[test_user]: who edits in the online phase, which this regime does not have; add [online]")
     return _validated({"name": name} | raw | {"plugins": sources})

@@ -62,9 +62,10 @@ class RunFolder:
         found: set[str] = set()
         for file in self._chunks():
             with contextlib.suppress(OSError, pa.ArrowInvalid):
-                marks = pq.read_schema(file).metadata or {}
+                # Whole, because a file may be damaged behind a good footer.
+                marks = pq.read_table(file).schema.metadata or {}
                 if b"online" in marks:
-                    pq.read_schema(file.parent / marks[b"online"].decode())
+                    pq.read_table(file.parent / marks[b"online"].decode())
                 found |= set(json.loads(marks.get(b"keys", b"[]")))
         return found
 
@@ -78,7 +79,12 @@ class RunFolder:
 
     def online_rows(self) -> pd.DataFrame:
         """The rows of the online phase, each once, in an order that does not depend on how they came."""
-        return online_merged([pd.read_parquet(file) for file in sorted((self.path / "chunks").glob(f"*{_ONLINE}"))])
+        frames = []
+        for file in sorted((self.path / "chunks").glob(f"*{_ONLINE}")):
+            # One that cannot be read was done again, under the name of a task that holds its seeds.
+            with contextlib.suppress(OSError, pa.ArrowInvalid):
+                frames.append(pd.read_parquet(file))
+        return online_merged(frames)
 
     def write_json(self, name: str, value: Any) -> None:
         """Store a JSON file."""
@@ -154,7 +160,10 @@ def online_merged(frames: list[pd.DataFrame]) -> pd.DataFrame:
         for column in _WORDS
     }
     rows = pd.concat([frame.drop(columns=_WORDS) for frame in frames], ignore_index=True).assign(**names)
-    return rows.drop_duplicates(KEYS).sort_values(KEYS, kind="stable", ignore_index=True)[KEYS + VALUES]
+    rows = rows[KEYS + VALUES].drop_duplicates()
+    if rows.duplicated(KEYS).any():
+        raise RuntimeError("two online rows with the same key and other numbers: the chunks come from other programs")
+    return rows.sort_values(KEYS, kind="stable", ignore_index=True)
 
 
 def write_table(folder: Path, table: pd.DataFrame, name: str = "table.parquet") -> None:

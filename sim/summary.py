@@ -47,7 +47,12 @@ def varying(table: pd.DataFrame, columns: list[str]) -> list[str]:
 def where(point: dict[str, Any]) -> str:
     """A grid point in words, "strength = 0.5, harmful = 0.1"; axes that its family does not have are left out."""
     shown = {axis: value for axis, value in point.items() if not pd.isna(value)}
-    return ", ".join(f"{a} = {v:g}" if isinstance(v, float) else f"{a} = {v}" for a, v in shown.items())
+    return ", ".join(f"{axis} = {in_digits(value)}" for axis, value in shown.items())
+
+
+def in_digits(value: Any) -> str:
+    """A value as short as it can be told apart: 0.5, not 0.50000, but all digits of 0.50000001."""
+    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
 
 
 def with_labels(table: pd.DataFrame) -> pd.DataFrame:
@@ -89,7 +94,8 @@ def means_and_intervals(table: np.ndarray, level: float = LEVEL) -> np.ndarray:
     """`mean_and_interval` of every column of a table with a row per seed: mean, low and high, (columns, 3)."""
     means = table.mean(axis=0)
     found = np.column_stack([means, means, means])
-    varies = np.isfinite(table).all(axis=0) & (np.ptp(table, axis=0) > 0)
+    varies = np.isfinite(table).all(axis=0)
+    varies[varies] = np.ptp(table[:, varies], axis=0) > 0
     if varies.any():
         again = resampling(len(table)) @ table[:, varies]
         found[varies, 1:] = np.quantile(again, [(1 - level) / 2, (1 + level) / 2], axis=0).T
@@ -168,6 +174,11 @@ def is_baseline(learner: str) -> bool:
     """Whether a learner needs no log."""
     # A table may name a plug-in's learner that is not loaded where the table is read.
     return learner in LEARNERS and LEARNERS[learner].baseline
+
+
+def any_learner(table: pd.DataFrame) -> bool:
+    """Whether anything but baselines was fitted."""
+    return not all(is_baseline(str(name)) for name in table["learner"].unique())
 
 
 def text_table(table: pd.DataFrame) -> str:

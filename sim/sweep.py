@@ -19,7 +19,7 @@ from sim import families, learners, logs, plugins, policies, regimes
 from sim.errors import BadInput
 from sim.learners import Status
 from sim.online.phase import Plan, PolicyLists, Setting, online_rows
-from sim.online.tables import test_users
+from sim.online.test_users import points as test_users
 from sim.policies import PolicyClass
 from sim.regimes import Cell, Regime
 from sim.store import MEASURED

@@ -106,21 +106,41 @@ def test_run_writes_the_folder_prints_the_table_and_can_be_typed_twice(tmp_path:
     assert (folders[0] / "figures" / "suboptimality-strength-0.5.svg").exists()
 
 
+ONLINE = """
+n = 40
+seeds = 2
+learners = ["reference", "sup", "pref"]
+[world]
+family = "attributes"
+attributes = 2
+strength = [1.0, 0.1]
+[test_user]
+strength = 1.0
+other_optimum = [0.0, 0.3]
+[online]
+rounds = 30
+rules = ["ucb", "uniform", "perceptron"]
+alpha = "theory"
+warm_start = [false, true]
+informativeness = 0.3
+"""
+
+
 def test_an_online_regime_prints_its_tables_and_draws_its_figures(tmp_path: Path) -> None:
-    small = ("--seeds", "3", "--set", "n=[40]", "--set", "online.rounds=30", "--set", "online.rules=['ucb', 'uniform']")
-    done = medley("run", "late-ensemble", *small, "--out", "out", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "max_gap" in done.stdout and "J_beta D" in done.stdout and "late (alpha 0.1, warm start)" in done.stdout
-    assert "mean regret below its bound at every round in 8 of 8 settings" in done.stdout
-    names = {path.stem for path in (tmp_path / "out" / "figures").glob("online-*.svg")}
+    (tmp_path / "mine.toml").write_text(ONLINE)
+    done = medley("run", "mine.toml", "--out", "out", cwd=tmp_path)
+    assert done.returncode == 0 and "Warning" not in done.stderr, done.stderr
+    assert "max_gap" in done.stdout and "J_beta B" in done.stdout and "late (alpha theory, warm start)" in done.stdout
+    assert "mean regret below its bound at every round in 4 of 4 settings" in done.stdout
+    figures = tmp_path / "out" / "figures"
+    names = {path.stem for path in figures.glob("online-*.svg")}
     assert names == {"online-gaps", "online-costs-1", "online-costs-2", "online-arms-1", "online-arms-2"}
+    assert {path.stem for path in figures.glob("online-*.csv")} == {"online-gaps", "online-regret", "online-verdicts"}
     rows = sim.load(tmp_path / "out", "online.parquet")
     assert {"setting", "method", "seed", "round", "arm", "cost", "regret"} <= set(rows.columns)
     report = (tmp_path / "out" / "report.html").read_text()
     assert "<h2>Online phase</h2>" in report and report.index("max_gap") < report.index("<h2>Who wins</h2>")
-    refused = medley(
-        "run", "late-ensemble", *small[:-1], "online.rules=['ucb']", "--out", "out", "--resume", cwd=tmp_path
-    )
+    refused = medley("run", "mine.toml", "--set", "online.rounds=40", "--out", "out", "--resume", cwd=tmp_path)
     assert refused.returncode == 2 and "online: the folder has" in refused.stderr
     assert rows.equals(sim.load(tmp_path / "out", "online.parquet"))
 

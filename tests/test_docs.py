@@ -54,6 +54,7 @@ def test_the_docs_name_every_rule_and_setting() -> None:
         assert all(f"`{setting}`" in text for setting in settings_of(name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", code_blocks("README.md", "python"))
 def test_readme_code_runs(block: str) -> None:
     exec(compile(block, "README.md", "exec"), {})

@@ -161,17 +161,35 @@ def test_the_list_is_the_learners_policies(world: sim.World) -> None:
 def test_a_warm_start_knows_what_the_log_knows(world: sim.World) -> None:
     logs = sim.sample(world, 20_000, 3)
     policies = jnp.broadcast_to(jnp.stack([world.reference, world.optimal]), (3, 2, 2, 4))
-    found = warm_start(logs, world, policies)
+    found = warm_start(logs, world, policies, 0.7)
     expected = [float(world.cost(world.reference)), float(world.cost(world.optimal))]
     np.testing.assert_allclose(found.means, [expected] * 3, rtol=0.05)
     psi = np.asarray(world.cost_features.table)
     for s in range(3):
         gram = np.einsum("xy,xyd,xyf->df", logs.counts[s].sum(axis=2), psi, psi) + Cost().ridge * np.eye(psi.shape[2])
         of_optimal = np.einsum("x,xy,xyd->d", world.context_probs, world.optimal, psi)
-        assert found.plays[s, 1] == pytest.approx(1 / (of_optimal @ np.linalg.solve(gram, of_optimal)), rel=1e-8)
-    assert np.asarray(warm_start(logs, world, policies, noise=0.1).plays).max() == pytest.approx(100)
+        weights = np.linalg.solve(gram, np.einsum("xye,ye,xyd->d", logs.counts[s], world.distance, psi))
+        residual = np.asarray(world.distance)[None] - (psi @ weights)[:, :, None]
+        noise = (logs.counts[s] * residual**2).sum() / 20_000
+        variance = noise * (of_optimal @ np.linalg.solve(gram, of_optimal))
+        assert found.plays[s, 1] == pytest.approx(0.7 / variance, rel=1e-8)
     history = play(UCB(0.0, 9.0), arms(world, policies), 20, 3, prior=found)
     assert history.plays[:, -1].tolist() == [[0.0, 20.0]] * 3
+
+
+@pytest.mark.parametrize("root_seed", [0, 1])
+def test_a_warm_start_is_as_sure_as_it_says(root_seed: int) -> None:
+    # A weak user's log: rare and large costs, many times as noisy as a strong user's plays.
+    world = sim.world("attributes", strength=0.1, **WORLD)
+    logs = sim.sample(world, 3000, 300, root_seed)
+    policies = jnp.broadcast_to(jnp.stack([world.reference, world.optimal]), (300, 2, 2, 4))
+    found = warm_start(logs, world, policies, 1.0)
+    expected = np.array([float(world.cost(world.reference)), float(world.cost(world.optimal))])
+    # (mean - J) sqrt(N) has the variance of a play.
+    apart = (np.asarray(found.means) - expected) * np.sqrt(np.asarray(found.plays))
+    for values in apart.T:
+        assert 0.75 < np.mean(values**2) < 1.3
+        assert abs(values.mean()) < 4.5 / np.sqrt(300)
 
 
 def test_sessions_and_the_loop_are_one_rule(tester: sim.World, policies: jax.Array) -> None:

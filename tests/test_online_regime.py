@@ -226,15 +226,80 @@ def test_phases_of_a_test_user(tmp_path: Path) -> None:
         (["online.recorded=0"], "online.recorded"),
         (["test_user.strenght=1.0"], "did you mean 'strength'"),
         (["test_user.strength=2.0"], "test_user: strength"),
-        (["test_user.attributes=3"], "attributes"),
+        (["test_user.attributes=3"], "test_user.attributes: .* stay the log's"),
         (["test_user.from_round=2"], "the first phase from round 1"),
         (["online=1"], "'online' is a table"),
+        (["online.rules=['late']"], "write ucb"),
+        (["online.settings=['test_strength']"], "test users have tables of their own"),
+        (["online.settings=['strength', 'strength']"], "no value twice"),
+        (["test_user.temperature=0.1"], "test_user.temperature: .* stay the log's"),
+        (["test_user.other_optimun=0.1"], "did you mean 'other_optimum'"),
+        (["online.rules=['discounted-ucb']", "online.discount='theory'"], "online.discount: expected"),
+        (["online.rules=['sliding-window-ucb']", "online.window=1000000000000000000"], "online.window: expected"),
     ],
 )
 def test_bad_input_is_one_line(overrides: list[str], words: str, file: str) -> None:
     with pytest.raises(sim.BadInput, match=words) as caught:
         sim.run_online(file, overrides=overrides)
     assert "\n" not in str(caught.value)
+
+
+def small(tmp_path: Path, text: str, *overrides: str) -> pd.DataFrame:
+    (tmp_path / "mine.toml").write_text(text)
+    return sim.run_online(str(tmp_path / "mine.toml"), overrides=list(overrides))
+
+
+LEAST = 'n = [30]\nseeds = 2\nlearners = ["sup", "pref"]\n[world]\nattributes = 1\n[online]\nrounds = 6\n'
+
+
+def test_odd_but_legal_phases_run(tmp_path: Path) -> None:
+    nothing = small(tmp_path, LEAST, "world.attributes=0")
+    assert (nothing["cost"] == 0).all()
+    gaps = max_gaps(nothing)
+    assert (gaps["smallest"] == 0).all() and (gaps["max_gap"] == 0).all()
+    close = small(tmp_path, LEAST, "world.strength=[0.50000001, 0.50000002]")
+    assert close["setting"].nunique() == 2
+    long = small(tmp_path, LEAST, "online.rules='sliding-window-ucb'", "online.window=999999999", "online.recorded=1")
+    assert long["round"].unique().tolist() == [1, 6]
+    both = small(tmp_path, LEAST, "online.rules=['ucb', 'perceptron']", "online.informativeness=0.3")
+    assert "perceptron (informativeness 0.3)" not in set(max_gaps(both)["method"])
+
+
+def test_a_worlds_own_user_can_be_set(file: str) -> None:
+    cells = regimes.cells(regimes.load(file, ["world.user.harmful=0.2"]))
+    assert [cell.user["harmful"] for cell in cells] == [0.2, 0.2, 0.2]
+
+
+def test_rules_of_ones_own_must_not_take_a_learners_name(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sim.online.RULES, "sup", UCB)
+    with pytest.raises(sim.BadInput, match="the name of a learner"):
+        regimes.load(file, ["online.rules=['sup']"])
+    with pytest.raises(sim.BadInput, match="expected a dataclass"):
+        sim.online.register(type("Bare", (UCB,), {"name": "bare"}))
+
+
+def test_tables_that_are_not_whole_are_refused(online: pd.DataFrame) -> None:
+    for part in (online[(online["seed"] > 0) | (online["method"] != "sup")], online[online["seed"] < 0]):
+        with pytest.raises(sim.BadInput, match="online table: expected"):
+            max_gaps(part)
+    with pytest.raises(sim.BadInput, match="did you mean 'strength'"):
+        max_gaps(online, ["strenght"])
+    with pytest.raises(sim.BadInput, match="a recorded round"):
+        list(costs(online, None, 7))
+
+
+@pytest.mark.parametrize("damaged", ["*[!e].parquet", "*.online.parquet"])
+def test_damage_behind_a_good_footer_is_done_again(file: str, tmp_path: Path, damaged: str) -> None:
+    sim.run(file, tmp_path, overrides=["seeds=2"])
+    whole = sim.load(tmp_path, "online.parquet"), sim.load(tmp_path)
+    chunk = sorted((tmp_path / "chunks").glob(damaged))[0]
+    content = bytearray(chunk.read_bytes())
+    content[10:1000] = bytes(990)
+    chunk.write_bytes(bytes(content))
+    sim.run(file, tmp_path, overrides=["seeds=3"], resume=True)
+    found = sim.load(tmp_path, "online.parquet"), sim.load(tmp_path)
+    for before, after in zip(whole, found, strict=True):
+        assert before.equals(after[after["seed"] < 2].reset_index(drop=True))
 
 
 def test_a_test_user_needs_an_online_phase(tmp_path: Path) -> None:

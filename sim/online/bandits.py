@@ -14,8 +14,8 @@ from sim.errors import BadInput
 from sim.online.contract import Diagnostics, IndexRule, Rule, Tally, TallyRule, empty_tally, least
 from sim.pytrees import names_its_class, pytree
 
-BISECTIONS = 40
-"""Halvings of the interval in which an index of KL-UCB lies: its error is then c_max 1e-12."""
+BISECTIONS = 24
+"""Halvings of the interval in which an index of KL-UCB lies: its error is then c_max 1e-7."""
 
 
 @pytree

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from sim.errors import BadInput, choose
 from sim.learners import LEARNERS
 from sim.online.settings import axes_of
 from sim.summary import LEVEL, is_baseline, resampling
@@ -20,6 +21,7 @@ class Costs:
     group: dict[str, object]
     test_user: str
     methods: list[str]
+    alone: list[str]
     settings: list[str]
     cost: np.ndarray
     regularised_cost: np.ndarray
@@ -57,8 +59,14 @@ def costs(online: pd.DataFrame, over: list[str] | None = None, at: int | None = 
         at: a recorded round; default: the last.
     """
     axes, test_axes = axes_of(online)
+    for axis in over or []:
+        choose("axis of the settings", axis, axes)
     outer = [axis for axis in axes if axis not in (over or axes)]
+    if online["expected_cost"].notna().sum() == 0:
+        raise BadInput("online table: expected rows of methods that have a cost, got none")
     at = online["round"].max() if at is None else at
+    if at not in set(online["round"]):
+        raise BadInput(f"at: expected a recorded round, got {at}")
     last = online[(online["round"] == at) & online["expected_cost"].notna()]
     for key, rows in last.groupby([*outer, *test_axes, "test_user"], dropna=False, observed=True, sort=False):
         yield _costs(dict(zip(outer, key, strict=False)), str(key[-1]), rows)
@@ -73,8 +81,13 @@ def _costs(group: dict[str, object], test_user: str, rows: pd.DataFrame) -> Cost
         setting=pd.Categorical(rows["setting"].astype(str), settings),
     ).sort_values(["method", "setting", "seed"])
     shape, rounds = (len(methods), len(settings), seeds), rows["round"].to_numpy()
+    if len(rows) != np.prod(shape):
+        raise BadInput(
+            f"online table: expected every method in every setting with the same seeds, {np.prod(shape)} rows for "
+            f"{len(methods)} x {len(settings)} x {seeds}, got {len(rows)}"
+        )
     values = ((rows[name].to_numpy() / rounds).reshape(shape) for name in ("expected_cost", "regularised_cost"))
-    return Costs(group, test_user, methods, settings, *values)
+    return Costs(group, test_user, methods, kinds_of(rows).alone, settings, *values)
 
 
 class Kinds(NamedTuple):
@@ -111,8 +124,9 @@ def max_gaps(online: pd.DataFrame, over: list[str] | None = None) -> pd.DataFram
 
     Returns:
         Rows by group, test user and method: `max_gap` (of the means over seeds) with `low` and `high` (percentile
-        bootstrap over seeds), `smallest` (the share of resamples in which it is the smallest), `max_gap_by_seed` (the
-        mean of the per-seed maxima) with its standard error, and `rank` (1 for the smallest `max_gap`).
+        bootstrap over seeds), `smallest` (the share of resamples in which it is the smallest), `below_alone` (in which
+        it is below that of every policy played alone), `max_gap_by_seed` (the mean of the per-seed maxima) with its
+        standard error, and `rank` (1 for the smallest `max_gap`).
 
     Source: the paper's Table 1, column "max SubOpt", which is a gap in J; the two ways of averaging differ, and the
     paper does not say which is printed.
@@ -133,9 +147,12 @@ def gaps_by_round(online: pd.DataFrame, over: list[str] | None = None) -> pd.Dat
 
 def gaps_of(found: Costs) -> pd.DataFrame:
     """The rows of `max_gaps` for one table."""
+    alone = np.isin(found.methods, found.alone)
     again, by_seed = found.resampled(), found.max_gap_by_seed
     low, high = np.quantile(again, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=1)
-    winners = np.bincount(again.argmin(axis=0), minlength=len(again)) / again.shape[1]
+    # Two that are equally good are neither the smallest.
+    smallest = again <= again.min(axis=0)
+    winners = (smallest & (smallest.sum(axis=0) == 1)).mean(axis=1)
     error = by_seed.std(axis=1, ddof=1) / np.sqrt(by_seed.shape[1]) if by_seed.shape[1] > 1 else np.nan
     return pd.DataFrame(
         found.group
@@ -146,6 +163,7 @@ def gaps_of(found: Costs) -> pd.DataFrame:
             "low": low,
             "high": high,
             "smallest": winners,
+            "below_alone": (again < again[alone].min(axis=0)).mean(axis=1) if alone.any() else np.nan,
             "max_gap_by_seed": by_seed.mean(axis=1),
             "error_by_seed": error,
             "rank": pd.Series(found.max_gap).rank(method="min").astype(int),
@@ -195,7 +213,7 @@ def _table(found: Costs) -> list[str]:
     names = [f"  {letter}: {setting}" for letter, setting in zip(letters, found.settings, strict=False)]
     columns = [f"{name} {letter}" for name in ("J", "J_beta") for letter in letters]
     head = " " * width + "".join(c.rjust(10) for c in columns) + "max_gap".rjust(10) + "95% interval".rjust(17)
-    lines = ["", found.title, *names, head + "by seed".rjust(9)]
+    lines = ["", found.title, *names, head + "by seed".rjust(9) + "< alone".rjust(9)]
     means = np.concatenate([found.cost.mean(axis=2), found.regularised_cost.mean(axis=2)], axis=1)
     for row, values in zip(gaps.to_dict("records"), means, strict=True):
         mark = "*" if row["smallest"] >= LEVEL else "~" if row["rank"] == 1 else " "
@@ -203,8 +221,12 @@ def _table(found: Costs) -> list[str]:
         cells = "".join(f"{value:10.3f}" for value in values) if letters else ""
         lines.append(
             f"{row['method']:{width}s}{cells}{row['max_gap']:9.3f}{mark}{interval:>17s}{row['max_gap_by_seed']:9.3f}"
+            f"{'' if row['method'] in found.alone else format(row['below_alone'], '.0%'):>9s}"
         )
-    return [*lines, "* the smallest in 95% of the resamples of the logs, ~ the smallest, but not as clearly"]
+    note = (
+        "* the smallest in 95% of the resamples of the logs, ~ the smallest, but not as clearly; < alone: below every"
+    )
+    return [*lines, f"{note} policy\nplayed alone, in how many of the resamples"]
 
 
 def _ranks_text(found: pd.DataFrame) -> str:

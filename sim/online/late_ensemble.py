@@ -70,37 +70,50 @@ def edited_by(world: World, user: World) -> World:
     )
 
 
-def warm_start(logs: Logs, world: World, policies: Float[Array, "S K X A"], noise: float | None = None) -> Tally:
+def warm_start(logs: Logs, world: World, policies: Float[Array, "S K X A"], play_variance: float) -> Tally:
     """Pseudo-plays from the log: what the fitted cost model says of each policy, worth as many plays as it is sure.
 
-    With w_hat and Lambda of the cost learner and psi_k = E_{x, y ~ pi_k} psi(x, y), arm k starts at mean <w_hat,
-    psi_k> and at N_k = 1 / |psi_k|^2_{Lambda^-1} plays: the plays whose mean would have that variance.
+    With w_hat and Lambda of the cost learner, psi_k = E_{x, y ~ pi_k} psi(x, y) and sigma^2 the mean squared residual
+    of the fit, the model's mean <w_hat, psi_k> has variance sigma^2 |psi_k|^2_{Lambda^-1}.  Arm k starts at that mean
+    and at the number of plays whose mean has the same variance, N_k = play_variance / (sigma^2 |psi_k|^2).
+
+    The costs of a weak user's log are rare and large, so that it is worth fewer plays of a strong test user than it
+    has triples.  What the cost features miss is in sigma^2 only as noise: a misspecified model is surer than it should
+    be (docs/theory.md 6.1).
 
     Args:
         logs: S logs of `world`, whose linear cost features the model uses.
         world: of the logs.
         policies: the list of each seed.
-        noise: at least this share of a play is kept back as doubt about the model: N_k is capped at 1 / noise^2;
-            default: no cap.
+        play_variance: of the cost of one play, declared; (c_max / 2)^2 is the largest that costs in [0, c_max] have.
 
     Departure from the paper: it has no warm start.
     """
-    visits, paid = logs.counts.sum(axis=3), (logs.counts * np.asarray(world.distance)).sum(axis=3)
-    most = np.inf if noise is None else 1 / noise**2
-    tables = (jnp.asarray(visits, float), jnp.asarray(paid, float))
-    return _warm_start(world, policies, *tables, jnp.asarray(Cost().ridge), jnp.asarray(most))
+    distance = np.asarray(world.distance)
+    of_pairs = ((logs.counts * weight).sum(axis=3) for weight in (1.0, distance, distance**2))
+    visits, paid, squared = (jnp.asarray(table, float) for table in of_pairs)
+    return _warm_start(world, policies, visits, paid, squared, jnp.asarray(Cost().ridge), jnp.asarray(play_variance))
 
 
 @jax.jit
-def _warm_start(world: World, policies: Array, visits: Array, paid: Array, ridge: Array, most: Array) -> Tally:
+def _warm_start(
+    world: World, policies: Array, visits: Array, paid: Array, squared: Array, ridge: Array, play_variance: Array
+) -> Tally:
     psi = world.cost_features
 
-    def one(policies: Array, visits: Array, paid: Array) -> Tally:
+    def one(policies: Array, visits: Array, paid: Array, squared: Array) -> Tally:
         gram = psi.gram(visits) + ridge * jnp.eye(psi.dimension)
         features = jax.vmap(lambda policy: psi.push(world.context_probs[:, None] * policy))(policies)
         solved, _ = solve_positive(gram, jnp.column_stack([psi.push(paid), features.T]))
+        fitted = psi.pull(solved[:, 0])
+        residual = jnp.sum(squared - 2 * paid * fitted + visits * fitted**2) / jnp.sum(visits)
         means = jnp.maximum(features @ solved[:, 0], 0.0)
-        plays = jnp.minimum(1 / jnp.sum(features.T * solved[:, 1:], axis=0), most)
+        variance = jnp.maximum(residual, TINY) * jnp.sum(features.T * solved[:, 1:], axis=0)
+        plays = jnp.minimum(play_variance / variance, SUREST)
         return Tally(plays, plays * means, jnp.zeros((), int))
 
-    return jax.vmap(one)(policies, visits, paid)
+    return jax.vmap(one)(policies, visits, paid, squared)
+
+
+TINY, SUREST = 1e-300, 1e12
+"""A log in which nobody edits has no residual: its model is as sure as counts in 64-bit floats can say."""

@@ -10,8 +10,9 @@ import pandas as pd
 from jaxtyping import Array, Float
 
 from sim import families
+from sim.errors import BadInput
 from sim.logs import Logs
-from sim.online import tables
+from sim.online import tables, test_users
 from sim.online.bandits import RULES, Uniform
 from sim.online.late_ensemble import edited_by, warm_start
 from sim.online.protocol import Arms, History, among, arms, play, summed
@@ -64,7 +65,11 @@ class Setting:
 
     @property
     def seeds(self) -> list[int]:
-        """All seeds of the block, kept or not, so that a seed's draws do not depend on what is run beside it."""
+        """All seeds of the block, kept or not, so that a seed's draws do not depend on what is run beside it.
+
+        The draws of the rounds are those of the seed alone, in every setting and for every method: differences
+        between methods and between settings are paired.
+        """
         return list(range(self.block * self.width, (self.block + 1) * self.width))
 
     def test_worlds(self, phases: Phases) -> list[World]:
@@ -73,13 +78,16 @@ class Setting:
 
     def check(self, phases: Phases, online: dict[str, Any]) -> None:
         """Raise `BadInput` where the test user or a method cannot be used here."""
-        worlds = self.test_worlds(phases)
+        try:
+            worlds = self.test_worlds(phases)
+        except BadInput as error:
+            raise BadInput(f"test_user: in the world of the log she cannot edit like this ({error})") from None
         for name, settings in tables.methods(online):
             if name not in RULES:
                 check_without_log(name, settings, worlds)
 
     def _user_world(self, phase: dict[str, Any]) -> World:
-        of_world, of_user = tables.split_phase(phase)
+        of_world, of_user = test_users.split_phase(phase)
         if not of_world and not of_user:
             return self.world
         return families.world(self.family, user=self.user | of_user, **(self.parameters | of_world))
@@ -123,10 +131,13 @@ def _played(
     labels = [trained.labels[k] for k in listed]
     for name, settings in tables.methods(online):
         if name in RULES:
-            rule = tables.make(name, settings, float(found.costs[-1]))
+            # Nothing ever costs anything where there is one response: any c_max will do.
+            rule = tables.make(name, settings, float(found.costs[-1]) or 1.0, online["rounds"])
             prior = None
             if settings.get(tables.WARM):
-                prior = warm_start(trained.logs, setting.world, trained.policies[:, jnp.asarray(listed)])
+                # The variance of a play is declared, as that of Thompson sampling is: the largest in [0, c_max].
+                spread = (float(found.costs[-1]) / 2) ** 2
+                prior = warm_start(trained.logs, setting.world, trained.policies[:, jnp.asarray(listed)], spread)
             values = _of_arms(play(rule, chosen, at, seeds, setting.root_seed, prior), labels)
         else:
             values = play_without_log(name, settings, users, at, setting.width, [setting.root_seed, setting.block])
