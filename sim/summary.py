@@ -94,7 +94,7 @@ def means_and_intervals(table: np.ndarray, level: float = LEVEL) -> np.ndarray:
     """`mean_and_interval` of every column of a table with a row per seed: mean, low and high, (columns, 3)."""
     means = table.mean(axis=0)
     found = np.column_stack([means, means, means])
-    varies = np.isfinite(table).all(axis=0)
+    varies = np.asarray(np.isfinite(table).all(axis=0))
     varies[varies] = np.ptp(table[:, varies], axis=0) > 0
     if varies.any():
         again = resampling(len(table)) @ table[:, varies]
