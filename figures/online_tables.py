@@ -6,7 +6,7 @@ import itertools
 import pandas as pd
 
 from figures.theory import cell, table
-from sim.online.gaps import MANY, WIDE, Costs, costs, gaps_of, kinds_of, max_gaps, ranks
+from sim.online.gaps import MANY, Costs, costs, gaps_of, kinds_of, max_gaps, ranks
 from sim.summary import LEVEL
 
 
@@ -31,19 +31,19 @@ def section(online: pd.DataFrame, verdicts: str, over: list[str] | None) -> str:
 
 def _costs(found: Costs) -> str:
     gaps = gaps_of(found)
-    wide = len(found.settings) > WIDE
-    names = [] if wide else [f"{name}: {setting}" for name in ("J", "J_beta") for setting in found.settings]
+    names = [f"{name} {letter}" for name in ("J", "J_beta") for letter in found.letters]
     rows = []
     for m, row in enumerate(gaps.to_dict("records")):
         mark = ("best" if row["smallest"] >= LEVEL else "tied") if row["rank"] == 1 else ""
-        means = [] if wide else [*found.cost[m].mean(axis=1), *found.regularised_cost[m].mean(axis=1)]
+        means = [*found.cost[m].mean(axis=1), *found.regularised_cost[m].mean(axis=1)] if names else []
         last = [cell(f"{row['low']:.3f} to {row['high']:.3f}"), cell(_with_error(row))]
         last.append(cell("" if row["method"] in found.alone else f"{row['below_alone']:.0%}"))
         rows.append(
             [cell(row["method"]), *(cell(f"{v:.3f}") for v in means), cell(f"{row['max_gap']:.3f}", mark), *last]
         )
     head = ["method", *names, "max_gap", f"{100 * LEVEL:g}% interval", "by seed", "below all alone"]
-    return f"<h3>{html.escape(found.title)}</h3>{table(head, rows)}"
+    key = "; ".join(f"{letter}: {setting}" for letter, setting in found.letters.items())
+    return f"<h3>{html.escape(found.title)}</h3><p>{html.escape(key)}</p>{table(head, rows)}"
 
 
 def _with_error(row: dict[str, float]) -> str:

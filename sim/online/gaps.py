@@ -13,6 +13,9 @@ from sim.learners import LEARNERS
 from sim.online.settings import axes_of
 from sim.summary import LEVEL, is_baseline, resampling
 
+WIDE = 6
+"""A table over more settings than this shows the gaps only."""
+
 
 @dataclass(frozen=True)
 class Costs:
@@ -30,6 +33,12 @@ class Costs:
     def title(self) -> str:
         """The group and the test user in words."""
         return ", ".join([*(f"{axis} = {value}" for axis, value in self.group.items()), f"test user: {self.test_user}"])
+
+    @property
+    def letters(self) -> dict[str, str]:
+        """The settings by the letters that stand for them in tables; none where they are more than `WIDE`."""
+        names = [chr(ord("A") + s) for s in range(len(self.settings))]
+        return dict(zip(names, self.settings, strict=True)) if len(names) <= WIDE else {}
 
     @property
     def max_gap(self) -> np.ndarray:
@@ -188,9 +197,6 @@ def _groups(gaps: pd.DataFrame) -> list[str]:
 MANY = 6
 """More tables than these are summed up by `ranks`."""
 
-WIDE = 6
-"""A table over more settings than this shows the gaps only."""
-
 
 def text_tables(online: pd.DataFrame, over: list[str] | None = None) -> str:
     """What `medley run` prints of the online phase: a table per test user in the layout of the paper's Table 1."""
@@ -209,8 +215,8 @@ def text_tables(online: pd.DataFrame, over: list[str] | None = None) -> str:
 def _table(found: Costs) -> list[str]:
     gaps = gaps_of(found)
     width = max(len(name) for name in found.methods) + 2
-    letters = [chr(65 + s) for s in range(len(found.settings))] if len(found.settings) <= WIDE else []
-    names = [f"  {letter}: {setting}" for letter, setting in zip(letters, found.settings, strict=False)]
+    letters = found.letters
+    names = [f"  {letter}: {setting}" for letter, setting in letters.items()]
     columns = [f"{name} {letter}" for name in ("J", "J_beta") for letter in letters]
     head = " " * width + "".join(c.rjust(10) for c in columns) + "max_gap".rjust(10) + "95% interval".rjust(17)
     lines = ["", found.title, *names, head + "by seed".rjust(9) + "< alone".rjust(9)]
