@@ -336,7 +336,7 @@ def _draw_predicted(own: pd.DataFrame, verdict: pd.DataFrame, ax: Axes, look: st
     slope, exponent = verdict["predicted_slope"].iloc[0], verdict["predicted_exponent"].iloc[0]
     if np.isfinite(slope):
         line = middle["regret"] + slope * np.log(rounds / middle["round"])
-    elif exponent > 0:
+    elif exponent > 1e-6:
         line = middle["regret"] * (rounds / middle["round"]) ** exponent
     else:
         return

@@ -15,7 +15,7 @@ from sim.regimes import Regime
 from sim.summary import Contest, any_learner, contests
 
 _STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:60rem;padding:1rem;color:#222;background:#fff}
+body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:72rem;padding:1rem;color:#222;background:#fff}
 h1{line-height:1.2}table{border-collapse:collapse;font-size:.85rem}.wide{overflow-x:auto}
 th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid #ddd;white-space:nowrap}
 td.best{font-weight:700;background:#e3f1e3}
