@@ -104,7 +104,7 @@ def test_several_world_tables(tmp_path: Path) -> None:
         ("policy.sise=3", "did you mean 'size'"),
         ("seed=3", "did you mean 'seeds'"),
         ("world=3", "'world' is a table"),
-        ("a.b.c=3", "expected key or table.key"),
+        ("a.b.c=3", "expected key, table.key or world.user.key"),
         ("nonsense", "expected key=value"),
     ],
 )
