@@ -120,41 +120,34 @@ def _groups(online: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame
 
 
 def _regret_of(key: dict[str, Any], rows: pd.DataFrame) -> pd.DataFrame:
-    kinds = kinds_of(rows)
+    """`regret` of one setting and test user."""
+    kinds, frames = kinds_of(rows), []
     # Users who drift have no constant gaps.
     gaps = None if DRIFT in str(key["test_user"]) else _gaps(rows, kinds.listed)
-    most = float(rows["c_max"].iloc[0])
-    frames = []
     for method in in_order(rows):
         own = rows[rows["method"] == method]
-        at = own["round"].unique()
-        table = own.pivot(index="seed", columns="round", values="regret").to_numpy()
-        means = means_and_intervals(table)
-        bound, trivial, least, starts = *np.full((3, len(at)), np.nan), np.nan
-        if gaps is not None and method in kinds.rules:
-            trivial = at * gaps.max(axis=1).mean()
-        if gaps is not None and method in COVERED:
-            bounds = np.array([[_bound(row, int(t), most) for t in at] for row in gaps])
-            bound = bounds.mean(axis=0)
-            least = np.minimum(bounds, at * gaps.max(axis=1, keepdims=True)).mean(axis=0)
-            starts = _first(gaps, most)
-        if own["bound"].notna().any():
-            bound = least = own.groupby("round")["bound"].mean().to_numpy()
-        frames.append(
-            pd.DataFrame(
-                key
-                | {
-                    "method": method,
-                    "alone": method in kinds.alone,
-                    "round": at,
-                    "regret": means[:, 0],
-                    "low": means[:, 1],
-                    "high": means[:, 2],
-                }
-                | {"bound": bound, "trivial": trivial, "least": least, "informative_from": starts}
-            )
-        )
+        table = own.pivot(index="seed", columns="round", values="regret")
+        mean, low, high = means_and_intervals(table.to_numpy()).T
+        measured = {"round": table.columns.to_numpy(), "regret": mean, "low": low, "high": high}
+        bounds = _bounds_of(own, gaps if method in kinds.rules else None)
+        frames.append(pd.DataFrame(key | {"method": method, "alone": method in kinds.alone} | measured | bounds))
     return pd.concat(frames, ignore_index=True)
+
+
+def _bounds_of(own: pd.DataFrame, gaps: np.ndarray | None) -> dict[str, Any]:
+    """The bound of a method at each recorded round, T times the largest gap, the lesser, and where it begins."""
+    at, most = own["round"].unique(), float(own["c_max"].iloc[0])
+    found: dict[str, Any] = dict.fromkeys(("bound", "trivial", "least", "informative_from"), np.nan)
+    if gaps is not None:
+        found["trivial"] = at * gaps.max(axis=1).mean()
+    if gaps is not None and own["method"].iloc[0] in COVERED:
+        bounds = np.array([[_bound(row, int(t), most) for t in at] for row in gaps])
+        least = np.minimum(bounds, at * gaps.max(axis=1, keepdims=True))
+        found |= {"bound": bounds.mean(axis=0), "least": least.mean(axis=0), "informative_from": _first(gaps, most)}
+    if own["bound"].notna().any():
+        # The perceptron's, from its own slacks.
+        found["bound"] = found["least"] = own.groupby("round")["bound"].mean().to_numpy()
+    return found
 
 
 def _bound(gaps: np.ndarray, rounds: int, c_max: float) -> float:
