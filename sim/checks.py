@@ -120,3 +120,11 @@ def chance(name: str, value: Any) -> float:
     if not 0 < number < 1:
         raise BadInput(f"{name}: expected a number between 0 and 1, both excluded, got {number:g}")
     return number
+
+
+def unique(name: str, values: list[Any]) -> None:
+    """Raise `BadInput` for an empty list, or a value that is given twice."""
+    if not values:
+        raise BadInput(f"{name}: expected at least one value, got an empty list")
+    if any(value in values[:i] for i, value in enumerate(values)):
+        raise BadInput(f"{name}: expected no value twice, got {values}")

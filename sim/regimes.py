@@ -15,7 +15,7 @@ from typing import Any
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sim import families, learners, overrides, plugins, policies
+from sim import checks, families, learners, overrides, plugins, policies
 from sim.errors import BadInput, choose
 from sim.families import grid
 from sim.online import tables, test_users
@@ -104,7 +104,7 @@ def resolve(name: str, raw: dict[str, Any], folder: Path, extra_plugins: list[Pa
         if key in raw and not isinstance(raw[key], list):
             raw[key] = [raw[key]]
     raw["world"] = [_resolved_world(table, folder) for table in raw.get("world", [{}])]
-    _check_axis("world", raw["world"])
+    checks.unique("world", raw["world"])
     if raw.get("user") and all(families.is_world_file(str(table["family"])) for table in raw["world"]):
         raise BadInput("[user]: a world file holds its own edit kernel; remove the table")
     raw["user"] = _resolved_table("user", raw.get("user", {}), families.make_user, _user_defaults())
@@ -170,7 +170,7 @@ def _resolved_world(table: Any, folder: Path) -> dict[str, Any]:
     given = {key: value for key, value in table.items() if key not in ("family", "user")}
     axes = {key: value if isinstance(value, list) else [value] for key, value in given.items()}
     for key, values in axes.items():
-        _check_axis(f"world.{key}", values)
+        checks.unique(f"world.{key}", values)
     defaults = families.resolve(family, {key: values[0] for key, values in axes.items()})
     checked = {key: [families.resolve(family, {key: v})[key] for v in values] for key, values in axes.items()}
     resolved = {"family": family} | defaults
@@ -178,13 +178,6 @@ def _resolved_world(table: Any, folder: Path) -> dict[str, Any]:
     return resolved | (
         {"user": _resolved_table("user", table["user"], families.make_user, {})} if "user" in table else {}
     )
-
-
-def _check_axis(name: str, values: list[Any]) -> None:
-    if not values:
-        raise BadInput(f"{name}: expected at least one value, got an empty list")
-    if any(value in values[:i] for i, value in enumerate(values)):
-        raise BadInput(f"{name}: expected no value twice, got {values}")
 
 
 def _resolved_file(path: str, table: dict[str, Any]) -> dict[str, Any]:
@@ -203,7 +196,7 @@ def _resolved_table(name: str, table: Any, check: Any, defaults: dict[str, Any])
         raise BadInput(f"{name}: expected a table [{name}], got {table!r}")
     resolved = defaults | table
     for key, value in resolved.items():
-        _check_axis(f"{name}.{key}", _listed(value))
+        checks.unique(f"{name}.{key}", _listed(value))
     for point in grid(resolved):
         check(point)
     return resolved

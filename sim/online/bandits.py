@@ -157,6 +157,7 @@ class ExploreThenCommit(TallyRule):
 
     each: Array | int = 10
     name: ClassVar[str] = "explore-then-commit"
+    warms: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         _at_least("explore-then-commit.each", self.each, 1)
@@ -185,6 +186,7 @@ class Uniform(TallyRule):
     """Play an arm at random, for ever: what exploring costs."""
 
     name: ClassVar[str] = "uniform"
+    warms: ClassVar[bool] = False
 
     def choose(self, state: Tally, key: Array) -> tuple[Int[Array, ""], Diagnostics]:
         """Any arm."""

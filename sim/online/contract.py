@@ -47,6 +47,8 @@ class Rule(abc.ABC):
     """
 
     name: ClassVar[str]
+    warms: ClassVar[bool] = False
+    """Whether `start` makes use of a warm start."""
 
     @abc.abstractmethod
     def start(self, arms: int, prior: Tally | None = None) -> Any:
@@ -63,6 +65,8 @@ class Rule(abc.ABC):
 
 class TallyRule(Rule):
     """A rule whose state is a `Tally`: subclasses state how they choose."""
+
+    warms: ClassVar[bool] = True
 
     def start(self, arms: int, prior: Tally | None = None) -> Tally:
         """Nothing played, or the pseudo-counts of a warm start."""

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,8 @@ import pandas as pd
 from sim.errors import BadInput, choose
 from sim.learners import LEARNERS
 from sim.online.settings import axes_of
-from sim.summary import LEVEL, is_baseline, resampling
+from sim.online.tables import LATE
+from sim.summary import LEVEL, is_baseline, resampling, where
 
 WIDE = 6
 """A table over more settings than this shows the gaps only."""
@@ -21,7 +22,7 @@ WIDE = 6
 class Costs:
     """Means over rounds at the last round, one per method, setting and seed: shape (M, S, N)."""
 
-    group: dict[str, object]
+    group: dict[str, Any]
     test_user: str
     methods: list[str]
     alone: list[str]
@@ -32,7 +33,7 @@ class Costs:
     @property
     def title(self) -> str:
         """The group and the test user in words."""
-        return ", ".join([*(f"{axis} = {value}" for axis, value in self.group.items()), f"test user: {self.test_user}"])
+        return ", ".join(part for part in (where(self.group), f"test user: {self.test_user}") if part)
 
     @property
     def letters(self) -> dict[str, str]:
@@ -81,7 +82,7 @@ def costs(online: pd.DataFrame, over: list[str] | None = None, at: int | None = 
         yield _costs(dict(zip(outer, key, strict=False)), str(key[-1]), rows)
 
 
-def _costs(group: dict[str, object], test_user: str, rows: pd.DataFrame) -> Costs:
+def _costs(group: dict[str, Any], test_user: str, rows: pd.DataFrame) -> Costs:
     methods = in_order(rows)
     settings = list(dict.fromkeys(rows["setting"].astype(str)))
     seeds = rows["seed"].nunique()
@@ -122,7 +123,7 @@ def in_order(rows: pd.DataFrame) -> list[str]:
 
     def place(method: str) -> tuple[int, int, str]:
         name = method.partition(" (")[0]
-        kind = 0 if method in alone else {"late": 1, "uniform": 3}.get(name, 2)
+        kind = 0 if method in alone else {LATE: 1, "uniform": 3}.get(name, 2)
         return kind, names.index(name) if name in names else len(names), method
 
     return sorted(map(str, rows["method"].unique()), key=place)
@@ -201,14 +202,13 @@ MANY = 6
 def text_tables(online: pd.DataFrame, over: list[str] | None = None) -> str:
     """What `medley run` prints of the online phase: a table per test user in the layout of the paper's Table 1."""
     rounds, seeds = int(online["round"].max()), online["seed"].nunique()
-    gaps = max_gaps(online, over)
     head = (
         f"Online phase: {rounds} rounds, {seeds} logs.  J is the expected edit cost per round, J_beta adds beta KL to"
         " the\nreference; max_gap is the largest gap in J to the best method over the settings, with its 95% interval."
     )
     tables = list(itertools.islice(costs(online, over), MANY + 1))
     if len(tables) > MANY:
-        return f"{head}\n\n{_ranks_text(ranks(gaps))}"
+        return f"{head}\n\n{_ranks_text(ranks(max_gaps(online, over)))}"
     return "\n".join([head, *(line for found in tables for line in _table(found))])
 
 

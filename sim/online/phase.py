@@ -128,16 +128,15 @@ def _played(
         results.append(
             (label, _of_arms(alone, [label]) | {"regret": summed(found, found.expected[..., k] - least, at)})
         )
-    labels = [trained.labels[k] for k in listed]
+    labels, policies = [trained.labels[k] for k in listed], trained.policies[:, jnp.asarray(listed, int)]
     for name, settings in tables.methods(online):
         if name in RULES:
             # Nothing ever costs anything where there is one response: any c_max will do.
-            rule = tables.make(name, settings, float(found.costs[-1]) or 1.0, online["rounds"])
-            prior = None
-            if settings.get(tables.WARM):
-                # The variance of a play is declared, as that of Thompson sampling is: the largest in [0, c_max].
-                spread = (float(found.costs[-1]) / 2) ** 2
-                prior = warm_start(trained.logs, setting.world, trained.policies[:, jnp.asarray(listed)], spread)
+            c_max = float(found.costs[-1]) or 1.0
+            rule = tables.make(name, settings, c_max, online["rounds"])
+            # The variance of a play is declared, as that of Thompson sampling is: the largest in [0, c_max].
+            warm = bool(settings.get(tables.WARM))
+            prior = warm_start(trained.logs, setting.world, policies, (c_max / 2) ** 2) if warm else None
             values = _of_arms(play(rule, chosen, at, seeds, setting.root_seed, prior), labels)
         else:
             values = play_without_log(name, settings, users, at, setting.width, [setting.root_seed, setting.block])

@@ -8,8 +8,6 @@ import pandas as pd
 
 from sim.summary import varying, where
 
-RESULT = ["method", "seed", "round", "arm", "cost", "expected_cost", "regularised_cost", "suboptimality", "regret"]
-
 DRIFT = "from round"
 """In the words of a test user who drifts."""
 

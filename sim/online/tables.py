@@ -15,7 +15,7 @@ from sim.errors import BadInput, choose
 from sim.families import grid
 from sim.learners import LEARNERS
 from sim.online.bandits import RULES
-from sim.online.contract import Rule, TallyRule
+from sim.online.contract import Rule
 from sim.online.self_training import REFERENCES
 
 LATE = "late"
@@ -35,8 +35,6 @@ LARGEST = 10**12
 """Of a rule's settings."""
 
 WARM = "warm_start"
-COLD = ("explore-then-commit", "uniform")
-"""Rules that keep a tally and have no use for a warm start."""
 THEORY = "theory"
 
 
@@ -78,13 +76,14 @@ def resolve(table: Any, arms: int) -> dict[str, Any]:
     rules = resolved["rules"]
     for rule in rules:
         _check_rule(rule)
-    for key in ("rules", "settings"):
-        unique(f"online.{key}", resolved[key] or [None])
+    checks.unique("online.rules", rules)
+    if resolved["settings"]:
+        checks.unique("online.settings", resolved["settings"])
     for key, value in table.items():
         if key not in own:
             _check_key(key, rules)
             values = value if isinstance(value, list) else [value]
-            unique(f"online.{key}", values)
+            checks.unique(f"online.{key}", values)
             for one in values:
                 _check_value(key, one)
             resolved[key] = value
@@ -143,8 +142,7 @@ def settings_of(rule: str) -> tuple[str, ...]:
     if rule in WITHOUT_LOG:
         return WITHOUT_LOG[rule]
     fields = [field.name for field in dataclasses.fields(RULES[rule])]  # type: ignore[arg-type]
-    warm = (WARM,) if issubclass(RULES[rule], TallyRule) and rule not in COLD else ()
-    return (*(name for name in fields if name not in ("c_max",)), *warm)
+    return (*(name for name in fields if name != "c_max"), *((WARM,) if RULES[rule].warms else ()))
 
 
 def _check_rule(rule: str) -> None:
@@ -188,11 +186,3 @@ def _check_arms(arms: int, rounds: int) -> None:
         raise BadInput("online: expected at least one policy to choose from, got baselines only; add learners")
     if rounds < arms:
         raise BadInput(f"online.rounds: expected at least one per policy ({arms}), got {rounds}")
-
-
-def unique(name: str, values: list[Any]) -> None:
-    """Raise `BadInput` for an empty list, or a value that is given twice."""
-    if not values:
-        raise BadInput(f"{name}: expected at least one value, got an empty list")
-    if any(value in values[:i] for i, value in enumerate(values)):
-        raise BadInput(f"{name}: expected no value twice, got {values}")

@@ -3,10 +3,9 @@
 import itertools
 from typing import Any
 
-from sim import families
+from sim import checks, families
 from sim.errors import BadInput, choose
 from sim.families import grid
-from sim.online.tables import unique
 
 OF_THE_LOG = ("temperature", "contexts", "attributes", "responses")
 """Parameters of the world that no test user changes."""
@@ -37,7 +36,7 @@ def resolve(tables: Any, worlds: list[dict[str, Any]], rounds: int) -> list[dict
         )
     for phase in phases:
         for key, value in phase.items():
-            unique(f"test_user.{key}", value if isinstance(value, list) else [value])
+            checks.unique(f"test_user.{key}", value if isinstance(value, list) else [value])
         for point in grid(phase):
             for world in worlds:
                 _check_phase(point, world)
