@@ -110,7 +110,8 @@ class PessimisticPrediction(Prediction):
 
     def at(self, n: float) -> float | None:
         """SubOpt of the fit to the expected log of n triples, plus the plug-in coefficient over n."""
-        return float(_price(self.learner, self.world, jnp.asarray(n, float))) + self.variance / n
+        policies = log_linear(self.world)  # type: ignore[arg-type]
+        return float(_price(self.learner, self.world, policies, jnp.asarray(n, float))) + self.variance / n
 
     def needed(self, epsilon: float) -> float | None:
         """The n from which the prediction is at most epsilon, by bisection; None beyond 1e12."""
@@ -125,9 +126,9 @@ class PessimisticPrediction(Prediction):
 
 
 @jax.jit
-def _price(learner: Cost, world: World, n: Array) -> Array:
+def _price(learner: Cost, world: World, policies: PolicyClass, n: Array) -> Array:
     expected = EditLog(n * world.triple_law(), jnp.zeros_like(world.editor.kernel))
-    return world.suboptimality(jnp.exp(learner.fit(expected, world, log_linear(world)).log_policy))
+    return world.suboptimality(jnp.exp(learner.fit(expected, world, policies).log_policy))
 
 
 def predict(learner: Learner, world: World, policies: PolicyClass | None = None, ridge: float = 0.0) -> Prediction:

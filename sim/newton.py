@@ -31,12 +31,15 @@ Function = Callable[[Float[Array, " p"]], Expansion]
 
 
 class Minimum(NamedTuple):
-    """Where a search ended: the point, its value, the steps taken, whether it converged, the Hessian there."""
+    """Where a search ended: the point, its value, the steps taken, whether it converged and all numbers were finite,
+    the Hessian there.
+    """
 
     point: Float[Array, " p"]
     value: Float[Array, ""]
     iterations: Int[Array, ""]
     converged: Bool[Array, ""]
+    finite: Bool[Array, ""]
     hessian: Float[Array, "p p"]
 
 
@@ -118,8 +121,9 @@ def minimise(function: Function, start: Float[Array, " p"], convex: bool = True)
     nowhere = Expansion(jnp.asarray(jnp.inf), jnp.zeros(size), jnp.zeros((size, size)))
     begin = _State(start, nowhere, jnp.zeros(size), jnp.ones(()), jnp.asarray(1.0), jnp.asarray(-1))
     last = jax.lax.while_loop(unfinished, advance, begin)
+    finite = jnp.isfinite(last.at.value) & jnp.all(jnp.isfinite(last.at.hessian))
     converged = (last.decrement <= TOLERANCE) & jnp.isfinite(last.at.value)
-    return Minimum(last.point, last.at.value, last.iterations, converged, last.at.hessian)
+    return Minimum(last.point, last.at.value, last.iterations, converged, finite, last.at.hessian)
 
 
 def _convex_direction(at: Expansion) -> Array:

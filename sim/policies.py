@@ -4,9 +4,7 @@ Each class turns parameters into a table of log-probabilities (X, A) and minimis
 the class.  A learner states its loss of the table once, and works with every class.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,97 +13,11 @@ from jaxtyping import Array, Bool, Float
 
 from sim import newton
 from sim.errors import BadInput, choose
-from sim.features import DenseFeatures
+from sim.log_linear import LogLinear, log_linear
 from sim.newton import Minimum
+from sim.objectives import LogPolicy, Objective, Solution
 from sim.pytrees import pytree
 from sim.world import World
-
-LogPolicy = Float[Array, "X A"]
-
-
-class Derivatives(NamedTuple):
-    """Value, gradient and curvature of an objective in the table of log-probabilities.
-
-    `curvature[x]` is the matrix of second derivatives in the row of context x (an objective that is a sum over
-    triples couples no two contexts); None stands for zero.
-    """
-
-    value: Float[Array, ""]
-    gradient: Float[Array, "X A"]
-    curvature: Float[Array, "X A A"] | None
-
-
-class Objective(NamedTuple):
-    """A function of the log-policy table to minimise, with its derivatives.
-
-    `convex` says that it is convex in the probabilities, so that one start finds its minimum over mixtures.
-    """
-
-    value: Callable[[LogPolicy], Float[Array, ""]]
-    derivatives: Callable[[LogPolicy], Derivatives]
-    convex: bool = False
-
-
-class Solution(NamedTuple):
-    """Parameters that minimise an objective over a class, the policy they name, and how the search went.
-
-    `spread` is the range of the values reached from several starts (0 for convex problems).
-    """
-
-    parameters: Float[Array, " p"]
-    log_policy: LogPolicy
-    minimum: Minimum
-    spread: Float[Array, ""]
-
-
-@pytree
-@dataclass(frozen=True)
-class LogLinear:
-    """pi_theta(y|x) proportional to exp(<theta, phi(x, y)>) on the support of the reference policy.
-
-    Parameters theta, shape (d,); theta = 0 is uniform on the support.
-    """
-
-    features: DenseFeatures
-    support: Array
-
-    @property
-    def dimension(self) -> int:
-        """The number of parameters."""
-        return self.features.dimension
-
-    @property
-    def possible(self) -> Bool[Array, "X A"]:
-        """The responses that some policy of the class gives."""
-        return self.support
-
-    def log_policy(self, parameters: Float[Array, " d"]) -> LogPolicy:
-        """log pi_theta, shape (X, A); -inf off the support."""
-        return jax.nn.log_softmax(jnp.where(self.support, self.features.pull(parameters), -jnp.inf), axis=1)
-
-    def minimise(self, objective: Objective, ridge: Float[Array, ""]) -> Solution:
-        """The minimiser of objective(log pi_theta) + ridge |theta|^2 / 2, by damped Newton steps."""
-        minimum = newton.minimise(newton.ridged(self._expand(objective), ridge), self.starts()[0])
-        return Solution(minimum.point, self.log_policy(minimum.point), minimum, jnp.zeros(()))
-
-    def starts(self) -> Float[Array, "1 d"]:
-        """Where searches begin: at the uniform policy."""
-        return jnp.zeros((1, self.features.dimension))
-
-    def _expand(self, objective: Objective) -> newton.Function:
-        # Chain rule through L = <theta, phi> - log Z: the first derivative of L is the centred feature, the
-        # second is minus its covariance.
-        def function(parameters: Array) -> newton.Expansion:
-            log_policy = self.log_policy(parameters)
-            policy = jnp.exp(log_policy)
-            value, slope, curvature = objective.derivatives(log_policy)
-            centred = self.features.centred(policy)
-            hessian = -centred.gram(policy * jnp.sum(slope, axis=1, keepdims=True))
-            if curvature is not None:
-                hessian = hessian + centred.pair_gram(curvature)
-            return newton.Expansion(value, centred.push(slope), hessian)
-
-        return function
 
 
 @pytree
@@ -145,7 +57,8 @@ class Mixture:
         minima = jax.vmap(lambda start: newton.minimise(function, start, convex=False))(starts)
         values = jnp.where(jnp.isfinite(minima.value), minima.value, jnp.inf)
         best = jax.tree.map(lambda leaf: leaf[jnp.argmin(values)], minima)
-        return Solution(best.point, self.log_policy(best.point), best, jnp.max(values) - jnp.min(values))
+        spread = jnp.max(values) - jnp.min(values)
+        return Solution(best.point, self.log_policy(best.point), best, spread, jnp.asarray(jnp.inf))
 
     def _expand(self, objective: Objective) -> newton.Function:
         # Chain rule through L = log sum_j w_j b_j with w = softmax(u) and ratios r_j = b_j / pi_w:
@@ -198,16 +111,12 @@ class PolicyList:
         values = jnp.where(jnp.isnan(values), jnp.inf, values)
         index = jnp.argmin(values)
         parameters = index[None].astype(values.dtype)
-        minimum = Minimum(parameters, values[index], jnp.zeros((), int), jnp.ones((), bool), jnp.zeros((1, 1)))
-        return Solution(parameters, self.log_policies[index], minimum, jnp.zeros(()))
+        yes, nothing = jnp.ones((), bool), jnp.zeros(())
+        minimum = Minimum(parameters, values[index], jnp.zeros((), int), yes, yes, jnp.zeros((1, 1)))
+        return Solution(parameters, self.log_policies[index], minimum, nothing, nothing + jnp.inf)
 
 
 PolicyClass = LogLinear | Mixture | PolicyList
-
-
-def log_linear(world: World) -> LogLinear:
-    """The log-linear class of the world's policy features."""
-    return LogLinear(world.policy_features, world.reference > 0)
 
 
 def mixture(world: World, size: int = 5) -> Mixture:

@@ -12,7 +12,8 @@ import reference_learners as slow
 import sim
 from sim.learners import Early, Preference, Supervision
 from sim.logs import Logs
-from sim.policies import Derivatives, Mixture, Objective, PolicyList
+from sim.objectives import Derivatives, Objective
+from sim.policies import Mixture, PolicyList
 
 # Contexts, responses, policy features, cost features, basis policies, members of a list: distinct primes.
 SHAPE = (2, 7, 3, 11)

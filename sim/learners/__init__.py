@@ -115,6 +115,7 @@ def fit(learner: str | Learner, logs: Logs, world: World, policies: PolicyClass 
     """
     chosen = make(learner) if isinstance(learner, str) else learner
     policies = log_linear(world) if policies is None else policies
+    policies = policies.of_reference(world) if isinstance(policies, LogLinear) else policies
     chosen.check(world, policies)
     # Whole numbers become fractions here, so that lam = 1 shares the compiled code of lam = 0.3.
     chosen = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), chosen)

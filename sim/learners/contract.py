@@ -14,9 +14,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from sim.linear_solve import solve_positive
-from sim.newton import TOLERANCE, Minimum
-from sim.policies import Derivatives, LogLinear, LogPolicy, Objective, PolicyClass
+from sim.newton import Minimum
+from sim.objectives import Choices, Derivatives, LogPolicy, Objective
+from sim.policies import LogLinear, PolicyClass
 from sim.world import World
 
 Scalar = Float[Array, ""]
@@ -99,8 +99,9 @@ class Learner(abc.ABC):
 class PolicyLearner(Learner):
     """A learner that minimises the mean over the log of a loss of the policy (docs/theory.md 5).
 
-    Subclasses state `triple_loss`; the rest follows from it by automatic differentiation.  They may also state
-    `derivatives` (faster) and `pulls` (for the exact test of separation), and must have a field `ridge`.
+    Subclasses state `triple_loss`, and must have a field `ridge`; the rest follows by automatic differentiation.  Where
+    the loss is made of comparisons and demonstrations they may also state `choices`: much faster, and with it goes the
+    exact test of separation.
     """
 
     ridge: Array | float
@@ -138,8 +139,15 @@ class PolicyLearner(Learner):
         """The loss of one triple as a function of the parameters: what the theory differentiates."""
         return self.triple_loss(policies.log_policy(parameters), world, context, response, edited)
 
+    def choices(self, counts: Float[Array, "X A A"], world: World) -> Choices | None:
+        """sum counts * loss as comparisons and demonstrations; None if it is not of that form."""
+        return None
+
     def derivatives(self, log_policy: LogPolicy, counts: Float[Array, "X A A"], world: World) -> Derivatives:
-        """Value, gradient and curvature, in the table, of sum counts * loss (here by automatic differentiation)."""
+        """Value, gradient and curvature, in the table, of sum counts * loss."""
+        choices = self.choices(counts, world)
+        if choices is not None:
+            return choices.derivatives(log_policy)
 
         def of_context(row: Array, x: Array) -> Array:
             return self._total(log_policy.at[x].set(row), counts, world, x)
@@ -151,6 +159,9 @@ class PolicyLearner(Learner):
 
     def total(self, log_policy: LogPolicy, counts: Float[Array, "X A A"], world: World) -> Scalar:
         """sum over triples of counts * loss."""
+        choices = self.choices(counts, world)
+        if choices is not None:
+            return choices.total(log_policy)
         xs = jnp.arange(log_policy.shape[0])
         return jnp.sum(jax.vmap(lambda x: self._total(log_policy, counts, world, x))(xs))
 
@@ -159,20 +170,17 @@ class PolicyLearner(Learner):
         losses = jax.vmap(lambda y: jax.vmap(lambda e: self.triple_loss(log_policy, world, x, y, e))(ys))(ys)
         return jnp.sum(jnp.where(counts[x] > 0, counts[x] * losses, 0.0))
 
-    def pulls(self, counts: Float[Array, "X A A"]) -> Bool[Array, "X A A"] | None:
-        """Where the log's loss falls, without end, as log pi(e|x) - log pi(y|x) grows; None if not of that form."""
-        return None
-
     def fit(self, log: EditLog, world: World, policies: PolicyClass) -> Fit:
         """Minimise the mean loss plus ridge |theta|^2 / (2n) over the class."""
         usable = jnp.where(policies.possible[:, None, :], log.counts, 0.0)
+        choices = self.choices(usable / log.n, world)
         objective = Objective(
             lambda table: self.total(table, usable / log.n, world),
             lambda table: self.derivatives(table, usable / log.n, world),
             self.convex,
+            choices,
         )
         solution = policies.minimise(objective, self.ridge / log.n)
-        pulls = self.pulls(usable)
         minimum = solution.minimum
         notes = {"start_spread": solution.spread}
         if isinstance(policies, LogLinear):
@@ -182,10 +190,10 @@ class PolicyLearner(Learner):
             fitted, world, solution.parameters, solution.log_policy, status_of(minimum), minimum.iterations, notes
         )
         found = found._replace(status=jnp.where(fitted.n < log.n, Status.outside_class, found.status))
-        if pulls is None or not isinstance(policies, LogLinear):
+        if choices is None or not isinstance(policies, LogLinear):
             return found
-        open_ = _existence(policies, pulls, minimum, self.ridge / log.n)
-        return found._replace(pulls=pulls, certificate=jnp.where(fitted.edits > 0, open_, -jnp.inf))
+        certificate = jnp.where(fitted.edits > 0, solution.certificate, -jnp.inf)
+        return found._replace(pulls=choices.pulls, certificate=certificate)
 
 
 def answer(
@@ -211,25 +219,5 @@ def answer(
 
 def status_of(minimum: Minimum) -> Array:
     """How a search ended: converged, out of steps, or at a number that is not finite."""
-    finite = jnp.isfinite(minimum.value) & jnp.all(jnp.isfinite(minimum.hessian))
-    return jnp.where(minimum.converged, Status.ok, jnp.where(finite, Status.iteration_limit, Status.not_finite))
-
-
-def _existence(policies: LogLinear, pulls: Array, minimum: Minimum, ridge: Array) -> Array:
-    # The loss without its ridge has gradient -ridge theta and Hessian H - ridge at the fit, up to what the search
-    # left.  Its third derivative along v is at most max |<v, psi>| times the second (psi runs over the pairs that
-    # the log compares), and then |gradient|_{H^-1} max |psi|_{H^-1} < 1 proves a finite minimiser: the growth of
-    # the function along any ray, at least (exp(-S) + S - 1) / S^2 |v|_H^2 with S = max |<v, psi>|, overtakes the
-    # slope.  The shift makes H invertible where it is flat, and is too small to pass for curvature.
-    curvature = jnp.max(jnp.diagonal(minimum.hessian), initial=0.0) - ridge
-    shift = jnp.minimum(1e-3 * ridge, 1e-9 * curvature)
-    inverse, _ = solve_positive(
-        minimum.hessian + (shift - ridge) * jnp.eye(len(minimum.point)), jnp.eye(len(minimum.point))
-    )
-    slope = -ridge * minimum.point
-    seen = pulls | jnp.swapaxes(pulls, 1, 2)
-    widest = jnp.max(jnp.where(seen, policies.features.pair_quadratic(inverse), 0.0), initial=0.0)
-    steepness = jnp.sqrt(jnp.maximum(slope @ inverse @ slope, 0.0)) + 10 * TOLERANCE**0.5
-    certificate = steepness * jnp.sqrt(jnp.maximum(widest, 0.0))
-    # Without a ridge nothing stops a fit that has no minimum, so its gradient proves nothing.
-    return jnp.where(jnp.isnan(certificate) | (ridge <= 0), jnp.inf, certificate)
+    unfinished = jnp.where(minimum.finite, Status.iteration_limit, Status.not_finite)
+    return jnp.where(minimum.converged, Status.ok, unfinished)

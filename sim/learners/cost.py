@@ -11,7 +11,8 @@ from sim.errors import BadInput, choose
 from sim.learners.contract import EditLog, Fit, Learner, Status, answer
 from sim.learners.defaults import RIDGE
 from sim.linear_solve import solve_positive
-from sim.policies import Derivatives, LogLinear, Mixture, Objective, PolicyClass, PolicyList
+from sim.objectives import Derivatives, Objective
+from sim.policies import LogLinear, Mixture, PolicyClass, PolicyList
 from sim.pytrees import pytree
 from sim.world import World
 

@@ -13,7 +13,8 @@ from sim.learners.contract import EditLog, Fit, Learner, PolicyLearner
 from sim.learners.defaults import LINKS, RIDGE
 from sim.learners.preference import Preference
 from sim.learners.supervision import Supervision
-from sim.policies import Derivatives, PolicyClass, PolicyList
+from sim.objectives import Choices
+from sim.policies import PolicyClass, PolicyList
 from sim.pytrees import pytree
 from sim.world import World
 
@@ -76,25 +77,14 @@ class Early(PolicyLearner):
         triple = (log_policy, world, context, response, edited)
         return self._sign * (self._preference.triple_loss(*triple) + self.lam * self._supervision.triple_loss(*triple))
 
+    def choices(self, counts: Array, world: World) -> Choices:
+        """The comparisons of the one and lam times the demonstrations of the other."""
+        demonstrated = jnp.sum(counts, axis=1)
+        return self._preference.choices(counts, world)._replace(shown=self.lam * demonstrated)
+
     def total(self, log_policy: Array, counts: Array, world: World) -> Array:
-        """The sum of the two totals."""
-        of = (log_policy, counts, world)
-        supervision = self._supervision.total(*of)
-        return self._sign * (self._preference.total(*of) + jnp.where(self.lam > 0, self.lam * supervision, 0.0))
-
-    def derivatives(self, log_policy: Array, counts: Array, world: World) -> Derivatives:
-        """The sum of the two derivatives; for classes with parameters, and so of the losses."""
-        preference = self._preference.derivatives(log_policy, counts, world)
-        supervision = self._supervision.derivatives(log_policy, counts, world)
-        return Derivatives(
-            preference.value + jnp.where(self.lam > 0, self.lam * supervision.value, 0.0),
-            preference.gradient + self.lam * supervision.gradient,
-            preference.curvature,
-        )
-
-    def pulls(self, counts: Array) -> Array:
-        """Those of the preference, and of the supervision unless lam is zero."""
-        return self._preference.pulls(counts) | (self._supervision.pulls(counts) & (self.lam > 0))
+        """The sum of the two losses; of the likelihoods in the printed form, which only lists ask for."""
+        return self._sign * super().total(log_policy, counts, world)
 
     def fit(self, log: EditLog, world: World, policies: PolicyClass) -> Fit:
         """As every policy learner; the row says which lam was used."""

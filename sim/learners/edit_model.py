@@ -13,7 +13,8 @@ from sim.learners.contract import EditLog, Fit, Learner, Status, answer, status_
 from sim.learners.defaults import RIDGE
 from sim.learners.preference import Preference
 from sim.newton import Minimum, expansion, minimise, ridged
-from sim.policies import LogLinear, LogPolicy, Mixture, PolicyClass, PolicyList
+from sim.objectives import LogPolicy
+from sim.policies import LogLinear, Mixture, PolicyClass, PolicyList
 from sim.pytrees import pytree
 from sim.world import World
 

@@ -8,7 +8,7 @@ from jaxtyping import Array
 
 from sim.learners.contract import PolicyLearner
 from sim.learners.defaults import RIDGE
-from sim.policies import Derivatives
+from sim.objectives import Choices
 from sim.pytrees import pytree
 from sim.world import World
 
@@ -29,16 +29,6 @@ class Supervision(PolicyLearner):
         """-log pi(e|x)."""
         return -log_policy[context, edited]
 
-    def total(self, log_policy: Array, counts: Array, world: World) -> Array:
-        """-sum N(x, e) log pi(e|x), which needs the edited responses' margin only."""
-        shown = jnp.sum(counts, axis=1)
-        return -jnp.sum(jnp.where(shown > 0, shown * log_policy, 0.0))
-
-    def derivatives(self, log_policy: Array, counts: Array, world: World) -> Derivatives:
-        """Linear in the table: no curvature."""
-        return Derivatives(self.total(log_policy, counts, world), -jnp.sum(counts, axis=1), None)
-
-    def pulls(self, counts: Array) -> Array:
-        """Every demonstrated response pulls away from every other."""
-        shown = jnp.sum(counts, axis=1) > 0
-        return shown[:, None, :] & ~jnp.eye(counts.shape[1], dtype=bool)
+    def choices(self, counts: Array, world: World) -> Choices:
+        """Every edited response is shown, and pulls away from every other; the margin of the log suffices."""
+        return Choices(None, jnp.sum(counts, axis=1), world.reference, jnp.ones(()))

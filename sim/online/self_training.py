@@ -17,7 +17,8 @@ from sim.errors import BadInput, choose
 from sim.learners.contract import EditLog
 from sim.learners.defaults import RIDGE
 from sim.learners.supervision import Supervision
-from sim.policies import Derivatives, LogLinear, Objective, log_linear
+from sim.objectives import Derivatives, Objective
+from sim.policies import LogLinear, log_linear
 from sim.world import World
 
 REFERENCES = ("own", "kept")
