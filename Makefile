@@ -15,7 +15,7 @@ test: $(DEV_ENV)/.ready
 	$(DEV_ENV)/bin/python -m pytest -n auto --dist loadfile -m "not slow"
 
 test-slow: $(DEV_ENV)/.ready
-	$(DEV_ENV)/bin/python -m pytest -m slow
+	$(DEV_ENV)/bin/python -m pytest -n auto --dist load -m slow
 
 lint: $(DEV_ENV)/.ready
 	$(DEV_ENV)/bin/ruff format --check .
