@@ -141,7 +141,7 @@ class LogLinear:
 
     def of_reference(self, world: World) -> "LogLinear":
         """This class for comparisons with the reference policy of this world, if it was built for another."""
-        if self.groups is None or bool(jnp.array_equal(self.groups.reference, world.reference)):
+        if self.groups is None or np.array_equal(np.asarray(self.groups.reference), np.asarray(world.reference)):
             return self
         return replace(self, groups=None)
 

@@ -8,6 +8,8 @@ The log of (world, n, seed) is a function of the law of the triple, n, the seed 
 """
 
 import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +21,10 @@ from sim.world import World
 # coarse enough that the last bits, which differ between versions of a library, do not change the log.  It is
 # irrational, so that the round numbers of hand-made worlds do not fall between two grid points.
 _LAW_GRID = 1e-7 / np.pi
+
+
+LOGS_OF_A_THREAD = 20
+"""Fewer logs than this are drawn quicker than a thread starts."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +68,9 @@ def sample(world: World, n: int, seeds: int | list[int] | range = 1, root_seed: 
     _require_count("root_seed", root_seed, 0)
     law = _law(world)
     key = law_key(law)
-    counts = np.stack([_draw(law, n, [root_seed, *key, n, seed, 0]) for seed in seeds])
+    counts = _draw(law, n, [[root_seed, *key, n, seed, 0] for seed in seeds])
     if held_out:
-        held = np.stack([_draw(law, held_out, [root_seed, *key, n, seed, 1, held_out]) for seed in seeds])
+        held = _draw(law, held_out, [[root_seed, *key, n, seed, 1, held_out] for seed in seeds])
     else:
         held = np.zeros_like(counts)
     return Logs(counts, held, n)
@@ -105,12 +111,21 @@ def _law(world: World) -> np.ndarray:
     return law / law.sum()
 
 
-def _draw(law: np.ndarray, n: int, key: list[int]) -> np.ndarray:
+def _draw(law: np.ndarray, n: int, keys: list[list[int]]) -> np.ndarray:
+    """One table of counts per key; side by side, since the sampler lets other threads run."""
     # Possible cells only: the sampler gives the last cell what rounding leaves over, which must not be impossible.
-    possible = law > 0
-    counts = np.zeros(law.shape, dtype=np.int64)
-    counts[possible] = np.random.default_rng(key).multinomial(n, law[possible])
-    return counts
+    cells = np.flatnonzero(law)
+    chances = law.ravel()[cells]
+    counts = np.zeros((len(keys), law.size), dtype=np.int64)
+
+    def draw(part: range) -> None:
+        for s in part:
+            counts[s, cells] = np.random.default_rng(keys[s]).multinomial(n, chances)
+
+    threads = min(os.cpu_count() or 1, 1 + len(keys) // LOGS_OF_A_THREAD)
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(draw, [range(first, len(keys), threads) for first in range(threads)]))
+    return counts.reshape(len(keys), *law.shape)
 
 
 def _records(cells: np.ndarray, shape: tuple[int, ...], world: World) -> Records:

@@ -1,19 +1,22 @@
 """Sweeps: cells x seeds -> rows, in this process or on a cluster.
 
-A task is one cell and one block of `LANES` seeds.  Every compiled batch has `LANES` lanes and a seed's lane is the
-seed modulo `LANES`, so that a row is the same to the last bit whatever else is run beside it.
+A task is one cell and one block of seeds, a whole number of compiled batches.  Every batch of a world has the same
+number of lanes and a seed's lane is the seed modulo that number, so that a row is the same to the last bit whatever
+else is run beside it.
 """
 
 import functools
+import itertools
 import json
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, as_completed
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+from jaxtyping import Array
 
 from sim import families, learners, logs, plugins, policies, regimes
 from sim.errors import BadInput
@@ -27,6 +30,13 @@ from sim.summary import with_labels
 from sim.world import World
 
 LANES = 100
+"""Logs of one compiled batch, or fewer where their counts would exceed `MEMORY`."""
+
+MEMORY = 2**25
+"""Counts that a batch may hold."""
+
+BATCHES, WORK = 10, 2**18
+"""Batches of one task: at most the first number, and fewer where a log has many counts, so that no task is long."""
 
 
 @dataclass(frozen=True)
@@ -63,36 +73,65 @@ def run_task(task: Task) -> Result:
     plugins.load(task.plugins)
     world, policy_class = build(describe(task.cell))
     made = [learners.make(name, **settings) for name, settings in task.learners]
-    lanes = np.array(task.seeds) % LANES
-    drawn: dict[int, logs.Logs] = {}
-    tables, policies_found = [], []
-    for (name, _), learner in zip(task.learners, made, strict=True):
-        # Each learner's held-out log has that learner's size, whoever else runs beside it.
-        size = getattr(learner, "held_out", 0)
-        if size not in drawn:
-            drawn[size] = _in_lanes(logs.sample(world, task.cell.n, list(task.seeds), task.root_seed, size), lanes)
-        fits = learners.fit(learner, drawn[size], world, policy_class)
-        tables.append(_rows(name, learner.settings(), fits, lanes, task))
-        policies_found.append(fits.log_policy)
+    width = width_of(task.cell)
+    blocks = [np.array(list(block)) for _, block in itertools.groupby(task.seeds, lambda seed: seed // width)]
+    batches = [_run_batch(task, seeds, width, world, policy_class, made) for seeds in blocks]
+    tables = [
+        _rows(name, learner.settings(), [batch.measured[i] for batch in batches], task)
+        for i, ((name, _), learner) in enumerate(zip(task.learners, made, strict=True))
+    ]
     rows = _keys_first(tables)
     if task.online is None:
         return Result(rows, None)
+    (batch,) = batches
     labels = tuple(with_labels(rows)["label"].drop_duplicates())
-    trained = PolicyLists(
-        labels,
-        tuple(learner.baseline for learner in made),
-        jnp.exp(jnp.stack(policies_found, axis=1)),
-        next(iter(drawn.values())),
-    )
-    return Result(rows, online_rows(setting_of(task.cell, task.seeds, task.root_seed), trained, task.online))
+    lists = PolicyLists(labels, tuple(learner.baseline for learner in made), batch.policies, batch.logs)
+    return Result(rows, online_rows(setting_of(task.cell, task.seeds, task.root_seed), lists, task.online))
+
+
+class _Batch(NamedTuple):
+    """What each learner's fits measured at the seeds asked for, and the policies (S, K, X, A) and logs of all lanes."""
+
+    measured: list[dict[str, np.ndarray]]
+    policies: Array
+    logs: logs.Logs
+
+
+def _run_batch(
+    task: Task, seeds: np.ndarray, width: int, world: World, policy_class: PolicyClass, made: list[learners.Learner]
+) -> _Batch:
+    """Draw the logs of one batch and fit every learner to them."""
+    lanes, drawn, fitted = seeds % width, {}, []
+    for learner in made:
+        # Each learner's held-out log has that learner's size, whoever else runs beside it.
+        size = getattr(learner, "held_out", 0)
+        if size not in drawn:
+            found = logs.sample(world, task.cell.n, seeds.tolist(), task.root_seed, size)
+            drawn[size] = _in_lanes(found, lanes, width)
+        fitted.append(learners.fit(learner, drawn[size], world, policy_class))
+    policies = jnp.exp(jnp.stack([fits.log_policy for fits in fitted], axis=1)) if task.online else jnp.zeros(0)
+    return _Batch([_measured(fits, lanes) for fits in fitted], policies, next(iter(drawn.values())))
+
+
+def width_of(cell: Cell) -> int:
+    """The lanes of a batch: a function of the world's shape, so that no machine or chunk changes a number."""
+    return max(1, min(LANES, MEMORY // _counts(describe(cell))))
+
+
+@functools.cache
+def _counts(description: str) -> int:
+    """How many counts a log of this world has."""
+    world, _ = build(description)
+    return world.contexts * world.responses**2
 
 
 def setting_of(cell: Cell, seeds: tuple[int, ...] = (0,), root_seed: int = 0) -> Setting:
     """Where the online phase of a cell plays, for the seeds of one block."""
     parameters = {key: value for key, value in cell.world.items() if key != "content"}
     words, (world, _) = json.dumps(asdict(cell), sort_keys=True), build(describe(cell))
-    lanes = np.array(seeds) % LANES
-    return Setting(words, cell.family, parameters, cell.user, world, seeds[0] // LANES, LANES, lanes, root_seed)
+    width = width_of(cell)
+    lanes = np.array(seeds) % width
+    return Setting(words, cell.family, parameters, cell.user, world, seeds[0] // width, width, lanes, root_seed)
 
 
 def check(regime: Regime) -> None:
@@ -138,23 +177,28 @@ def build(description: str) -> tuple[World, PolicyClass]:
     return built, policies.build(policy["class"], built, policy.get("size"), policy.get("seed", 0))
 
 
-def _in_lanes(drawn: logs.Logs, lanes: np.ndarray) -> logs.Logs:
+def _in_lanes(drawn: logs.Logs, lanes: np.ndarray, width: int) -> logs.Logs:
     """The logs at their lanes of a full batch; empty lanes repeat the first log."""
-    source = np.zeros(LANES, dtype=int)
+    source = np.zeros(width, dtype=int)
     source[lanes] = np.arange(len(lanes))
     return logs.Logs(drawn.counts[source], drawn.held_out[source], drawn.n)
 
 
-def _rows(name: str, settings: dict[str, Any], fits: learners.Fits, lanes: np.ndarray, task: Task) -> pd.DataFrame:
-    measured = {
-        "suboptimality": fits.suboptimality[lanes],
-        "expected_cost": fits.expected_cost[lanes],
-        "status": [Status(int(s)).name for s in fits.status[lanes]],
-        "iterations": fits.iterations[lanes],
+def _measured(fits: learners.Fits, lanes: np.ndarray) -> dict[str, np.ndarray]:
+    columns = {
+        "suboptimality": fits.suboptimality,
+        "expected_cost": fits.expected_cost,
+        "status": fits.status,
+        "iterations": fits.iterations,
+        **fits.notes,
     }
-    measured |= {note: values[lanes] for note, values in fits.notes.items()}
-    fixed = identity(name, settings, task.cell)
-    return pd.DataFrame(fixed | {"seed": list(task.seeds)} | measured)
+    return {name: values[lanes] for name, values in columns.items()}
+
+
+def _rows(name: str, settings: dict[str, Any], parts: list[dict[str, np.ndarray]], task: Task) -> pd.DataFrame:
+    measured: dict[str, Any] = {column: np.concatenate([part[column] for part in parts]) for column in parts[0]}
+    measured["status"] = [Status(int(status)).name for status in measured["status"]]
+    return pd.DataFrame(identity(name, settings, task.cell) | {"seed": list(task.seeds)} | measured)
 
 
 def identity(name: str, settings: dict[str, Any], cell: Cell) -> dict[str, Any]:
@@ -173,14 +217,21 @@ def plan(regime: Regime, done: set[str]) -> list[Task]:
     """The tasks of a regime, less what is `done` (keys from `keys_of`); cells in order, seeds by blocks."""
     wanted, online, tasks = regimes.learner_grid(regime), online_plan(regime), []
     for cell in regimes.cells(regime):
-        for start in range(0, regime.seeds, LANES):
-            seeds = tuple(range(start, min(start + LANES, regime.seeds)))
+        step = _seeds_of_a_task(cell, online)
+        for start in range(0, regime.seeds, step):
+            seeds = tuple(range(start, min(start + step, regime.seeds)))
             whole = Task(cell, seeds, tuple(wanted), regime.root_seed, regime.plugins, online)
             missing = tuple(w for w in wanted if not done.issuperset(keys_of(replace(whole, learners=(w,)))))
             if missing:
                 # The online phase needs all policies of a log together.
                 tasks.append(whole if online else replace(whole, learners=missing))
     return tasks
+
+
+def _seeds_of_a_task(cell: Cell, online: Plan | None) -> int:
+    # The online phase draws by batch.
+    batches = 1 if online else max(1, min(BATCHES, WORK // _counts(describe(cell))))
+    return batches * width_of(cell)
 
 
 def online_plan(regime: Regime) -> Plan | None:
