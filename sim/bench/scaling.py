@@ -36,7 +36,7 @@ class Axis:
 
 AXES = {
     "attributes": Axis("attributes", "attributes", (*range(1, 11), 12, 14, 16, 18, 20)),
-    "contexts": Axis("attributes", "contexts", (1, 3, 10, 30, 100, 300)),
+    "contexts": Axis("attributes", "contexts", (1, 3, 10, 30, 100)),
     "features": Axis("tabular", "policy_dimension", (1, 2, 4, 8, 16, 32, 64), {"responses": 32}),
     "seeds": Axis("attributes", None, (1, 10, 100, 1000, 10_000)),
 }
@@ -91,6 +91,15 @@ def readable(table: pd.DataFrame) -> str:
     failed = table[table["error"].notna()]
     reasons = [f"{row.axis} = {row.value}: {row.error}" for row in failed.itertuples()]
     return "\n".join([f"Device: {table['device'].iloc[0]}", "", text, *([""] if reasons else []), *reasons])
+
+
+def as_json(table: pd.DataFrame) -> dict[str, Any]:
+    """The table as `device` and `points`; what a point lacks is None, and its `error` says why."""
+    points = [
+        {key: None if pd.isna(value) else value for key, value in row.items()}
+        for row in table.drop(columns="device").astype(object).to_dict("records")
+    ]
+    return {"device": table["device"].iloc[0], "points": points}
 
 
 def _rows(axes: dict[str, Axis], seconds: float) -> Iterator[dict[str, Any]]:
