@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from figures import panels, style
 from figures.style import Look
@@ -78,35 +78,39 @@ def _figure(table: pd.DataFrame) -> Figure:
     for ax in places.ravel():
         ax.set_yscale("log")
     places[0, 0].set_ylabel("seconds, compiled before")
-    places[1, 0].set_ylabel("peak memory of the process (MB)")
+    places[1, 0].set_ylabel("peak memory (MB)")
+    places[1, 0].yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    places[1, 0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    places[1, 0].yaxis.set_minor_formatter(NullFormatter())
+    figure.align_ylabels()
     handles, labels = places[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
     return figure
 
 
 def _size_axis(ax: Axes, here: pd.DataFrame, name: str) -> None:
-    """A logarithmic axis, whose ticks are the sizes where these are few decades apart."""
-    ax.set_xscale("log")
-    low, high = here["value"].min(), here["value"].max()
-    ax.set_xlim(low / 1.25, high * 1.25)
-    if high / low < 100:
-        ticks = [value for value in (1, 2, 3, 5, 10, 20, 32, 64) if low <= value <= high]
-        ax.set_xticks(ticks, [str(tick) for tick in ticks])
-        ax.xaxis.set_minor_locator(NullLocator())
-    else:
-        ax.xaxis.set_major_locator(LogLocator(numticks=8))
+    """A linear axis of attributes, in which the number of responses is exponential; else a logarithmic one."""
+    sizes = [int(value) for value in here["value"]]
     ax.set_xlabel(_AXES.get(name, name))
+    if name == "attributes":
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.set_xlim(min(sizes) - 0.5, max(sizes) + 0.5)
+        return
+    ax.set_xscale("log")
+    ax.set_xlim(min(sizes) / 1.4, max(sizes) * 1.4)
+    ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    ax.xaxis.set_minor_locator(NullLocator())
 
 
 def _mark_failure(here: pd.DataFrame, places: tuple[Axes, Axes]) -> None:
-    """Shade the sizes that could not be measured, from the first that failed."""
-    failed = here[here["error"].notna()]
-    for ax in places if len(failed) else ():
-        ax.axvspan(failed["value"].min() / 1.04, here["value"].max() * 1.25, color="#eeeeee", lw=0, zorder=0)
-    if len(failed):
-        middle = (float(failed["value"].min()) * float(here["value"].max()) * 1.2) ** 0.5
-        look = {"ha": "center", "va": "center", "fontsize": 7, "rotation": 90, "color": "#555555"}
-        places[1].annotate("not measured", xy=(middle, 0.5), xycoords=("data", "axes fraction"), **look)
+    """Shade the sizes that could not be measured to the end, from the first that failed."""
+    failed = here.loc[here["error"].notna(), "value"]
+    if failed.empty:
+        return
+    for ax in places:
+        ax.axvspan(float(failed.min()), ax.get_xlim()[1], color="#eeeeee", lw=0, zorder=0)
+    look = {"ha": "right", "va": "center", "fontsize": 7, "rotation": 90, "color": "#555555"}
+    places[1].annotate("not finished", xy=(0.98, 0.5), xycoords="axes fraction", **look)
 
 
 def _fixed(here: pd.DataFrame) -> str:
@@ -118,9 +122,11 @@ def _fixed(here: pd.DataFrame) -> str:
 
 
 def _caption(table: pd.DataFrame) -> str:
-    failed = table[table["error"].notna()]
-    reasons = "".join(f"  {row.axis} = {row.value}: {row.error}." for row in failed.itertuples())
+    failed = table[table["error"].notna()].drop_duplicates("axis")
+    reasons = "".join(
+        f"  {row.axis} = {row.value}: {row.error}; larger ones were not tried." for row in failed.itertuples()
+    )
     return (
         f"Seconds and peak memory of one process per point, on {table['device'].iloc[0]}; n = {table['n'].iloc[0]:,}."
-        f"  Times are of the second call, without compilation; memory includes it.{reasons}"
+        f"  Times are without compilation; memory includes it.{reasons}"
     )

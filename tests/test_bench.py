@@ -235,7 +235,7 @@ def test_the_figure_draws_the_stored_table(table: pd.DataFrame, tmp_path: Path) 
     assert drawn[0] == drawn[1] and machine.device() in drawn[0][0]["caption"]
     assert (tmp_path / "a" / "scaling.svg").read_bytes() == (tmp_path / "b" / "scaling.svg").read_bytes()
     svg = (tmp_path / "a" / "scaling.svg").read_text()
-    assert "fit pref" in svg and "not measured" in svg and "peak memory" in svg
+    assert "fit pref" in svg and "not finished" in svg and "peak memory" in svg
 
 
 @pytest.mark.parametrize("arguments", [(), ("--scaling",)])
