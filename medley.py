@@ -158,6 +158,47 @@ def predict(
     print(json.dumps(values, allow_nan=False) if json_ else readable(values))
 
 
+@app.command()
+def bench(
+    json_: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    scaling: Annotated[bool, typer.Option("--scaling", help="Measure how time and memory grow, and draw it.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Result folder; default of --scaling: runs/bench-<UTC time>, else none.")
+    ] = None,
+) -> None:
+    """Measure speed against scikit-learn and SciPy; with --scaling, growth with the size of a world."""
+    from sim.bench import speed
+    from sim.compiled import cache_compiled_code
+    from sim.files import empty_folder, write_text
+
+    folder = out or (_fresh_folder("bench") if scaling else None)
+    if folder is not None:
+        empty_folder(folder)
+    if scaling:
+        assert folder is not None
+        _scaling(folder, json_)
+        return
+    cache_compiled_code()
+    values = speed.measure()
+    text = json.dumps(values, allow_nan=False)
+    if folder is not None:
+        write_text(folder / "bench.json", text + "\n")
+    print(text if json_ else speed.readable(values))
+
+
+def _scaling(folder: Path, json_: bool) -> None:
+    from figures import scaling as pictures
+    from sim.bench import scaling
+
+    with _progress("scaling", "point") as progress:
+        table = scaling.measure(folder / "scaling.csv", progress=progress)
+    drawn = pictures.save_all(table, folder)
+    if json_:
+        print(json.dumps(scaling.as_json(table), allow_nan=False))
+    else:
+        print(f"{scaling.readable(table)}\n\n{drawn[0]['caption']}\n\nResults: {folder}/scaling.csv, scaling.png")
+
+
 def _fresh_folder(name: str) -> Path:
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     folder = Path("runs") / f"{name}-{stamp}"
@@ -168,10 +209,10 @@ def _fresh_folder(name: str) -> Path:
 
 
 class _progress:
-    """A progress bar on stderr, of tasks done."""
+    """A progress bar on stderr, of tasks (or another unit) done."""
 
-    def __init__(self, title: str):
-        self.title, self.bar = title, None
+    def __init__(self, title: str, unit: str = "task"):
+        self.title, self.unit, self.bar = title, unit, None
 
     def __enter__(self) -> Any:
         return self.update
@@ -180,7 +221,7 @@ class _progress:
         from tqdm import tqdm
 
         if self.bar is None:
-            self.bar = tqdm(total=total, desc=self.title, unit="task", file=sys.stderr, dynamic_ncols=True)
+            self.bar = tqdm(total=total, desc=self.title, unit=self.unit, file=sys.stderr, dynamic_ncols=True)
         self.bar.update(done - self.bar.n)
 
     def __exit__(self, *_: object) -> None:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from sim.errors import BadInput
+
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
@@ -29,3 +31,19 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
     with atomic_file(path) as file:
         file.write(text.encode("utf-8"))
+
+
+def empty_folder(path: Path) -> None:
+    """Make sure that `path` is a folder with nothing in it.
+
+    Raises:
+        BadInput: a file, a folder that holds something, or a place that cannot be written.
+    """
+    if path.exists() and not path.is_dir():
+        raise BadInput(f"--out {path}: expected a folder, got a file")
+    if path.exists() and any(path.iterdir()):
+        raise BadInput(f"--out {path}: the folder is not empty; choose another")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"--out {path}: cannot be written ({error.strerror})") from None

@@ -1,0 +1,47 @@
+"""What a measurement was made on: no number of speed or memory without it."""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import jax
+
+PACKAGES = ("medley", "jax", "jaxlib", "numpy", "scipy", "scikit-learn")
+
+
+def device() -> str:
+    """The device that computes, with its model and, for a processor, its cores."""
+    first = jax.devices()[0]
+    return first.device_kind if first.platform != "cpu" else f"{_processor()}, {cores()} cores"
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def versions() -> dict[str, str | None]:
+    """The version of every package that takes part; None where it is not installed."""
+    return {name: _version(name) for name in PACKAGES}
+
+
+def free_memory_mb() -> float | None:
+    """The memory that is free now, in MB; None where the system does not say."""
+    meminfo = Path("/proc/meminfo")
+    lines = meminfo.read_text().splitlines() if meminfo.exists() else []
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("MemAvailable")), None)
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
