@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float
 
 from sim import newton
 from sim.errors import BadInput, choose
-from sim.features import DenseFeatures
+from sim.features import Features
 from sim.newton import Minimum
 from sim.pytrees import pytree
 from sim.world import World
@@ -66,7 +66,7 @@ class LogLinear:
     Parameters theta, shape (d,); theta = 0 is uniform on the support.
     """
 
-    features: DenseFeatures
+    features: Features
     support: Array
 
     @property
