@@ -4,6 +4,8 @@ A table has shape (X, 2^K), the first attribute being the most significant bit; 
 context, attribute and value.  All take NumPy arrays and JAX arrays, traced ones too, and give back what they got.
 """
 
+import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,28 +13,33 @@ import numpy as np
 
 def outer_sum(parts: Any) -> Any:
     """The additive function sum_k parts[x, k, y_k], shape (X, 2^K)."""
-    table = parts.sum(axis=(1, 2))[:, None] * 0
-    for k in range(parts.shape[1]):
-        table = (table[:, :, None] + parts[:, k, None, :]).reshape(len(parts), -1)
-    return table
+    return _outer(parts, operator.add, 0)
 
 
 def outer_product(parts: Any) -> Any:
     """The product function prod_k parts[x, k, y_k], shape (X, 2^K): a product law, from its Bernoulli laws."""
-    table = parts.sum(axis=(1, 2))[:, None] * 0 + 1
-    for k in range(parts.shape[1]):
-        table = (table[:, :, None] * parts[:, k, None, :]).reshape(len(parts), -1)
-    return table
+    return _outer(parts, operator.mul, 1)
+
+
+def _outer(parts: Any, combine: Callable[[Any, Any], Any], neutral: int) -> Any:
+    contexts, attributes = parts.shape[:2]
+    if attributes <= 1:
+        return parts[:, 0] if attributes else parts.sum(axis=2).sum(axis=1, keepdims=True) * 0.0 + neutral
+    # By halves: long rows at every step, which is what arrays are fast at.
+    first, second = (
+        _outer(half, combine, neutral) for half in (parts[:, : attributes // 2], parts[:, attributes // 2 :])
+    )
+    return combine(first[:, :, None], second[:, None, :]).reshape(contexts, -1)
 
 
 def marginals(table: np.ndarray) -> np.ndarray:
-    """The sums over all other attributes, shape (X, K, 2); O(2^K), attributes being summed out from the last."""
+    """The sums over all other attributes, shape (X, K, 2); O(2^K), attributes being summed out one by one."""
     contexts, found = len(table), []
     while table.shape[1] > 1:
-        pairs = table.reshape(contexts, -1, 2)
-        found.append(pairs.sum(axis=1))
-        table = pairs.sum(axis=2)
-    return np.stack(found[::-1], axis=1) if found else np.zeros((contexts, 0, 2))
+        values = table.reshape(contexts, 2, -1)
+        found.append(values.sum(axis=2))
+        table = values[:, 0] + values[:, 1]
+    return np.stack(found, axis=1) if found else np.zeros((contexts, 0, 2))
 
 
 def product_parts(law: np.ndarray) -> np.ndarray | None:

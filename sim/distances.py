@@ -63,8 +63,8 @@ class AttributeDistance:
 Distance = Float[Array, "A A"] | AttributeDistance
 
 
-def largest(distance: Any) -> float:
+def largest(distance: Distance) -> Float[Array, ""]:
     """The largest distance of two responses."""
     if isinstance(distance, AttributeDistance):
-        return float(distance.scale) * distance.attributes
-    return float(np.max(np.asarray(distance)))
+        return distance.scale * distance.attributes
+    return jnp.max(distance)

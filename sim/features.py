@@ -89,8 +89,8 @@ class AttributeFeatures:
         size = contexts * 2**attributes * self.dimension
         if size > LARGEST_TABLE:
             raise BadInput(
-                f"features: a table of {contexts} x {2**attributes} x {self.dimension} numbers does not fit, expected at"
-                f" most {LARGEST_TABLE}; lower attributes or contexts, or ask for what needs no table"
+                f"features: a table of {contexts} x {2**attributes} x {self.dimension} numbers does not fit, expected"
+                f" at most {LARGEST_TABLE}; lower attributes or contexts, or ask for what needs no table"
             )
         first, second = (jnp.asarray(half) for half in cubes.halves(attributes))
         rows = [jnp.repeat(first, len(second), axis=0), jnp.tile(second, (len(first), 1))]
@@ -167,7 +167,7 @@ class AttributeFeatures:
 
     @property
     def _halves(self) -> tuple[Array, Array]:
-        first, second = cubes.halves(self.centre.shape[1])
+        first, second = (jnp.asarray(half) for half in cubes.halves(self.centre.shape[1]))
         left, right = self._split(self.centre)
         return first - left[:, None, :], second - right[:, None, :]
 
