@@ -25,6 +25,11 @@ def interval(name: str, world: World) -> Interval:
     return getattr(_ANSWERS[type(world.editor)], name)(world)
 
 
+def coefficients(world: World) -> dict[str, Interval]:
+    """Proved ends of gamma_min, doeblin, dobrushin and second_eigenvalue (3.1 to 3.3, 3.5)."""
+    return {name: interval(name, world) for name in ("gamma_min", "doeblin", "dobrushin", "second_eigenvalue")}
+
+
 def gamma_min(world: World) -> np.ndarray:
     """gamma_min(x) = min_y q(y*|x, y), y* = argmax pi*(.|x), shape (X,) (Assumption 1, docs/theory.md 3.1)."""
     return interval("gamma_min", world).lower
@@ -77,7 +82,7 @@ def tensorised(world: World) -> np.ndarray | None:
     return _ANSWERS[type(world.editor)].tensorised(world)
 
 
-def kl_coefficient_interval(world: World) -> tuple[np.ndarray, np.ndarray]:
+def kl_coefficient_interval(world: World, tau: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper ends (X,), (X,) of eta_KL(pi*, q) = sup_p KL(q∘p || q∘pi*) / KL(p || pi*) (docs/theory.md 3.4).
 
     For product kernels both ends are the value of 3.6.  Else the supremum is not concave: the upper end, Dobrushin's
@@ -86,7 +91,7 @@ def kl_coefficient_interval(world: World) -> tuple[np.ndarray, np.ndarray]:
     exact = tensorised(world)
     if exact is not None:
         return exact, exact
-    upper = dobrushin(world)
+    upper = dobrushin(world) if tau is None else tau
     return np.minimum(_ANSWERS[type(world.editor)].kl_searched(world), upper), upper
 
 
@@ -132,28 +137,30 @@ class Rung(NamedTuple):
     reason: str | None = None
 
 
-def ladder(world: World) -> list[Rung]:
+def ladder(world: World, known: dict[str, Interval] | None = None) -> list[Rung]:
     """The coefficients of 3.1 to 3.6, what pi_ref really contracts by, and the bounds on SubOpt(q∘pi_ref).
 
     tv (3.1-3.3, with 1.3): beta E_x[a_x TV(pi_ref, pi*)_x span_y log(q∘pi_ref / pi*)_x], a_x the coefficient;
     kl (3.4, 3.6): beta E_x[a_x KL(pi_ref || pi*)_x]; chi2 (3.5): beta E_x log(1 + a_x chi2(pi_ref || pi*)_x),
     a_x = lambda_2^2.  They need pi* q = pi*; without it none has a bound.  Where a coefficient is only known to lie
-    between two ends, the end that proves the bound takes its place.  Source: docs/theory.md 3.
+    between two ends, the end that proves the bound takes its place.  `known` are the `coefficients`, where they are at
+    hand.  Source: docs/theory.md 3.
     """
-    seen, tau = measured(world), dobrushin(world)
-    coefficients: dict[str, tuple[str, np.ndarray | None]] = {
-        "gamma_min": ("tv", 1 - gamma_min(world)),
-        "doeblin": ("tv", 1 - doeblin(world)),
+    seen, known = measured(world), known or coefficients(world)
+    tau = known["dobrushin"].upper
+    named: dict[str, tuple[str, np.ndarray | None]] = {
+        "gamma_min": ("tv", 1 - known["gamma_min"].lower),
+        "doeblin": ("tv", 1 - known["doeblin"].lower),
         "dobrushin": ("tv", tau),
         "dobrushin_kl": ("kl", tau),
         "tensorised": ("kl", tensorised(world)),
-        "second_eigenvalue": ("chi2", second_eigenvalue(world) ** 2),
+        "second_eigenvalue": ("chi2", known["second_eigenvalue"].upper ** 2),
     }
     excess = _edited_excess(world, tau)
     violation = stationarity_violation(world)
     moved = None if violation <= EXACT else f"editing moves the optimum: max |pi* q - pi*| = {violation:.3g}"
     rungs = []
-    for name, (divergence, coefficient) in coefficients.items():
+    for name, (divergence, coefficient) in named.items():
         reason = moved or (
             None if coefficient is not None else "the kernel or the optimum is no product of binary parts"
         )

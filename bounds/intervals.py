@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-SAME = 1e-12
-"""Ends nearer than this are one number, up to rounding."""
+SAME, ROUNDING = 1e-12, 1e-15
+"""Ends nearer than this, relatively or in all, are one number up to rounding."""
 
 
 class Interval(NamedTuple):
@@ -17,7 +17,7 @@ class Interval(NamedTuple):
     @property
     def exact(self) -> bool:
         """Whether the number is known in every context."""
-        return bool(np.all(self.upper - self.lower <= SAME))
+        return bool(np.all(self.upper - self.lower <= np.maximum(SAME * self.upper, ROUNDING)))
 
 
 def exactly(values: np.ndarray | list[float]) -> Interval:

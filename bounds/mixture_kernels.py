@@ -6,7 +6,6 @@ minimum, comes from a few rows of q, each of which is exact.
 
 import functools
 
-import jax.numpy as jnp
 import numpy as np
 
 from bounds import divergences, product_kernels
@@ -28,19 +27,26 @@ def _seen(world: World) -> np.ndarray:
     return np.stack([best, world.responses - 1 - best, best ^ min(1, world.responses - 1)])
 
 
-def _at(world: World, responses: np.ndarray) -> jnp.ndarray:
-    indicator = np.zeros((world.contexts, world.responses))
-    indicator[np.arange(world.contexts), responses] = 1.0
-    return jnp.asarray(indicator)
+def _row(world: World, responses: np.ndarray) -> np.ndarray:
+    """q(.|y) at one response per context, (X, A)."""
+    # One table after the other: those of all parts at once would not fit.
+    tables = (weight * product_kernels.row(factors, responses) for weight, factors in _parts(world))
+    return functools.reduce(np.add, tables)
+
+
+def _column(world: World, responses: np.ndarray) -> np.ndarray:
+    """q(e|.) at one edited response per context, (X, A)."""
+    tables = (weight * product_kernels.column(factors, responses) for weight, factors in _parts(world))
+    return functools.reduce(np.add, tables)
 
 
 def _rows(world: World) -> list[np.ndarray]:
-    return [np.asarray(world.editor.push(_at(world, responses))) for responses in _seen(world)]
+    return [_row(world, responses) for responses in _seen(world)]
 
 
 def gamma_min(world: World) -> Interval:
-    """min_y q(y*|y), y* = argmax pi*: the column of y* is one pull."""
-    return exactly(np.asarray(world.editor.pull(_at(world, _seen(world)[0]))).min(axis=1))
+    """min_y q(y*|y), y* = argmax pi*: one column."""
+    return exactly(_column(world, _seen(world)[0]).min(axis=1))
 
 
 def doeblin(world: World) -> Interval:
@@ -93,10 +99,9 @@ def balance_violation(world: World) -> Interval:
 
 
 def _gap(world: World, responses: np.ndarray) -> np.ndarray:
-    optimal, at = np.asarray(world.optimal), _at(world, responses)
+    optimal = np.asarray(world.optimal)
     here = optimal[np.arange(world.contexts), responses][:, None]
-    leaving, entering = here * np.asarray(world.editor.push(at)), optimal * np.asarray(world.editor.pull(at))
-    return np.abs(leaving - entering).max(axis=1)
+    return np.abs(here * _row(world, responses) - optimal * _column(world, responses)).max(axis=1)
 
 
 def tensorised(world: World) -> None:

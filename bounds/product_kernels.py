@@ -34,9 +34,22 @@ def unknown(world: World) -> Interval:
 def gamma_min(world: World) -> Interval:
     """min_y q(y*|y) = prod_k min_a q_k(y*_k|a), y* = argmax pi*."""
     factors, best = _factors(world), np.asarray(world.optimal).argmax(axis=1)
-    bits = best[:, None] >> np.arange(factors.shape[1])[::-1] & 1
-    worst = np.take_along_axis(factors.min(axis=2), bits[:, :, None], axis=2)
+    worst = np.take_along_axis(factors.min(axis=2), _bits(factors, best)[:, :, None], axis=2)
     return exactly(worst.prod(axis=(1, 2)))
+
+
+def row(factors: np.ndarray, responses: np.ndarray) -> np.ndarray:
+    """q(.|y) at one response y per context, indices (X,), as a table (X, A)."""
+    return cubes.outer_product(np.take_along_axis(factors, _bits(factors, responses)[:, :, None, None], 2)[:, :, 0])
+
+
+def column(factors: np.ndarray, responses: np.ndarray) -> np.ndarray:
+    """q(e|.) at one edited response e per context, indices (X,), as a table (X, A)."""
+    return row(np.swapaxes(factors, 2, 3), responses)
+
+
+def _bits(factors: np.ndarray, responses: np.ndarray) -> np.ndarray:
+    return responses[:, None] >> np.arange(factors.shape[1])[::-1] & 1
 
 
 def doeblin(world: World) -> Interval:

@@ -16,7 +16,6 @@ NOT_COVERED = "infinite: the optimum gives responses that the reference never gi
 NOT_COMPARED = "infinite: policies of the log-linear class differ that no pair of response and edit tells apart"
 BETWEEN = "the table of the edit kernel is too large; the interval's two ends are exact"
 NO_PRODUCT = "the table of the edit kernel is too large, and the optimum is no product of attributes"
-_COEFFICIENTS = ("gamma_min", "doeblin", "dobrushin", "second_eigenvalue")
 _INFINITE = {"policy_concentrability": NOT_COVERED, "preference_coverage": NOT_COMPARED}
 
 
@@ -27,8 +26,9 @@ def truths(world: World) -> dict[str, Any]:
     are under its name and "_interval".  Lists are in context order.
     """
     edited = world.edited(world.reference)
-    rungs = contraction.ladder(world)
-    lower, upper = contraction.kl_coefficient_interval(world)
+    known = contraction.coefficients(world)
+    rungs = contraction.ladder(world, known)
+    lower, upper = contraction.kl_coefficient_interval(world, known["dobrushin"].upper)
     edited_by, edited_bound = contraction.smallest_of(rungs)
     values: dict[str, Any] = {
         "contexts": world.contexts,
@@ -47,7 +47,7 @@ def truths(world: World) -> dict[str, Any]:
         "edited_outside_class": realizability.log_linear_residual(world, np.asarray(edited)),
         "cost_outside_class": realizability.linear_cost_residual(world),
         "policy_concentrability": coverage.policy_concentrability(world),
-        **dict.fromkeys(_COEFFICIENTS),
+        **dict.fromkeys(known),
         "kl_coefficient": upper.tolist(),
         "kl_coefficient_interval": np.stack([lower, upper], axis=1).tolist(),
         "preference_coverage": coverage.preference_coverage(world, log_linear(world)),
@@ -59,10 +59,9 @@ def truths(world: World) -> dict[str, Any]:
     if edited_bound is None or "edited_bound" in infinite:
         values["edited_bound_by"] = None
         reasons["edited_bound"] = reasons["edited_bound_by"] = rungs[0].reason or OFF_SUPPORT
-    found = {name: contraction.interval(name, world) for name in _COEFFICIENTS}
-    found["balance_violation"] = _largest(contraction.interval("balance_violation", world))
+    known["balance_violation"] = _largest(contraction.interval("balance_violation", world))
     values |= dict.fromkeys(infinite)
-    for name, ends in found.items():
+    for name, ends in known.items():
         values |= _named(name, ends)
         reasons |= {} if ends.exact else {name: _reason(ends)}
     return values | {"reasons": reasons}

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from sim.errors import BadInput
 from sim.pytrees import pytree
@@ -41,8 +41,8 @@ class AttributeDistance:
         """That of the table, (A, A)."""
         return (2**self.attributes, 2**self.attributes)
 
-    def between(self, responses: Int[Any, "*n"], edited: Int[Any, "*n"]) -> Float[Array, "*n"]:
-        """The distances of pairs of responses, given by their indices."""
+    def between(self, responses: Any, edited: Any) -> Float[Array, "..."]:
+        """The distances of pairs of responses, given by their indices, numbers or arrays."""
         return self.scale * jax.lax.population_count(jnp.bitwise_xor(responses, edited))
 
     def __getitem__(self, pairs: tuple[Any, Any]) -> Array:
