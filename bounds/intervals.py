@@ -17,7 +17,8 @@ class Interval(NamedTuple):
     @property
     def exact(self) -> bool:
         """Whether the number is known in every context."""
-        return bool(np.all(self.upper - self.lower <= np.maximum(SAME * self.upper, ROUNDING)))
+        close = self.upper - self.lower <= np.maximum(SAME * self.upper, ROUNDING)
+        return bool(np.all(close & np.isfinite(self.upper)))
 
 
 def exactly(values: np.ndarray | list[float]) -> Interval:
