@@ -21,8 +21,6 @@ from sim.world import plant_law
 
 # Searched for, proved but not the least, or named after it: only their order is known.
 LOOSE = {"kl_coefficient", "kl_coefficient_interval", "edited_bound", "edited_bound_by", "reasons"}
-# A mixture of one attribute is a product too, which its table shows.
-EXACT_USERS = [user for user in USERS if not {"compose", "harmful"} & user.keys()]
 
 
 def within(ends, value) -> bool:
@@ -45,27 +43,23 @@ def test_both_routes_have_the_same_truths(size: tuple[int, int], user: dict, str
         else:
             assert product["reasons"][name] == BETWEEN
             assert within(product[f"{name}_interval"], np.array(dense[name]))
-    assert np.all(np.array(dense["kl_coefficient"]) <= np.array(product["kl_coefficient"]) * (1 + 1e-12))
+    assert np.all(np.array(dense["kl_coefficient"]) <= np.array(product["kl_coefficient"]) + 1e-12)
     for (low, _), high in zip(product["kl_coefficient_interval"], dense["kl_coefficient"], strict=True):
-        assert low <= high * (1 + 1e-9)
+        assert low <= high + 1e-9
     json.dumps(product, allow_nan=False)
 
 
-@pytest.mark.parametrize("user", EXACT_USERS, ids=str)
+@pytest.mark.parametrize("user", [*({"power": m} for m in (1, 3)), {"editor": "lazy"}, {"other_optimum": 0.5}], ids=str)
 def test_products_and_lazy_users_have_exact_truths(user: dict) -> None:
-    if "harmful" in user or user.get("editor") == "subset":
-        return
     values = truths(product_world(2, 5, 0.3, user))
-    if "other_optimum" not in user or "editor" not in user:
-        assert not [name for name in values if name.endswith("_interval") and name != "kl_coefficient_interval"]
+    assert not [name for name in values if name.endswith("_interval") and name != "kl_coefficient_interval"]
 
 
-@pytest.mark.parametrize("user", [{}, {"power": 3}, {"tempered": 0.3}], ids=str)
+@pytest.mark.parametrize("user", [{}, {"power": 3}], ids=str)
 def test_products_that_keep_their_optimum_have_the_same_kl_coefficient_and_bound(user: dict) -> None:
     dense, product = (truths(make(2, 4, 0.3, user)) for make in (dense_world, product_world))
     for name in ("kl_coefficient", "kl_coefficient_interval", "edited_bound"):
-        if dense[name] is not None:
-            close(product[name], dense[name], tolerance=1e-10)
+        close(product[name], dense[name], tolerance=1e-10)
     assert product["edited_bound_by"] == dense["edited_bound_by"]
 
 
