@@ -1,61 +1,70 @@
 """How fast editing moves a policy towards the optimum: coefficients of the edit kernel, one per context."""
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
-from bounds import divergences, kl_search
+from bounds import dense_kernels, divergences, mixture_kernels, product_kernels
 from bounds.bound import EXACT
-from bounds.kl_search import kl_coefficient_binary
+from bounds.intervals import Interval
+from sim.editors import DenseEditor, MixtureEditor, ProductEditor
 from sim.world import World
+
+_ANSWERS: dict[type, ModuleType] = {
+    DenseEditor: dense_kernels,
+    ProductEditor: product_kernels,
+    MixtureEditor: mixture_kernels,
+}
+
+
+def interval(name: str, world: World) -> Interval:
+    """Proved ends of a coefficient, equal where it is exactly known: one of the functions of `dense_kernels`."""
+    return getattr(_ANSWERS[type(world.editor)], name)(world)
+
+
+def coefficients(world: World) -> dict[str, Interval]:
+    """Proved ends of gamma_min, doeblin, dobrushin and second_eigenvalue (3.1 to 3.3, 3.5)."""
+    return {name: interval(name, world) for name in ("gamma_min", "doeblin", "dobrushin", "second_eigenvalue")}
 
 
 def gamma_min(world: World) -> np.ndarray:
     """gamma_min(x) = min_y q(y*|x, y), y* = argmax pi*(.|x), shape (X,) (Assumption 1, docs/theory.md 3.1)."""
-    kernel, best = world.editor.dense(), np.asarray(world.optimal).argmax(axis=1)
-    return np.array([matrix[:, y].min() for matrix, y in zip(kernel, best, strict=True)])
+    return interval("gamma_min", world).lower
 
 
 def doeblin(world: World) -> np.ndarray:
-    """The mass common to all rows, sum_e min_y q(e|x, y), shape (X,); TV contracts by one minus it (3.2)."""
-    return world.editor.dense().min(axis=1).sum(axis=1)
+    """The mass common to all rows, sum_e min_y q(e|x, y), shape (X,); TV contracts by one minus it (3.2).
+
+    Its lower end for a mixture of products, where it may not be known exactly: the contraction stays proved.
+    """
+    return interval("doeblin", world).lower
 
 
 def dobrushin(world: World) -> np.ndarray:
-    """tau(x) = max over y1, y2 of TV(q(.|x, y1), q(.|x, y2)), shape (X,); TV contracts by it (3.3)."""
-    return np.array([_largest_tv(matrix) for matrix in world.editor.dense()])
+    """tau(x) = max over y1, y2 of TV(q(.|x, y1), q(.|x, y2)), shape (X,); TV contracts by it (3.3).
 
-
-def _largest_tv(matrix: np.ndarray) -> float:
-    # Row by row: the table of all pairs of rows would be A^3 numbers.
-    return max(0.5 * np.abs(matrix - row).sum(axis=1).max() for row in matrix)
+    Its upper end for large products and for mixtures of them (`interval`): the contraction stays proved.
+    """
+    return interval("dobrushin", world).upper
 
 
 def second_eigenvalue(world: World) -> np.ndarray:
-    """The second largest singular value of q in L2(pi*), shape (X,) (3.5).
+    """The second largest singular value of q in L2(pi*), shape (X,), or its upper end (3.5).
 
     For a kernel reversible with respect to pi* it is the second largest absolute eigenvalue.  Responses of
     probability zero under pi* are left out; with one response left it is 0.
     """
-    pairs = zip(world.editor.dense(), np.asarray(world.optimal), strict=True)
-    return np.array([_second_singular_value(matrix, law) for matrix, law in pairs])
-
-
-def _second_singular_value(matrix: np.ndarray, law: np.ndarray) -> float:
-    support = law > 0
-    root = np.sqrt(law[support])
-    if len(root) < 2:
-        return 0.0
-    scaled = root[:, None] * matrix[np.ix_(support, support)] / root
-    return float(np.linalg.svd(scaled, compute_uv=False)[1])
+    return interval("second_eigenvalue", world).upper
 
 
 def balance_violation(world: World) -> float:
-    """max |pi*(y) q(e|y) - pi*(e) q(y|e)| over contexts and pairs; 0 when Assumption 1's balance holds."""
-    flow = np.asarray(world.optimal)[:, :, None] * world.editor.dense()
-    return float(np.abs(flow - np.swapaxes(flow, 1, 2)).max())
+    """max |pi*(y) q(e|y) - pi*(e) q(y|e)| over contexts and pairs, or its upper end; 0 when Assumption 1's balance
+    holds.
+    """
+    return float(interval("balance_violation", world).upper.max())
 
 
 def stationarity_violation(world: World) -> float:
@@ -66,18 +75,14 @@ def stationarity_violation(world: World) -> float:
 def tensorised(world: World) -> np.ndarray | None:
     """max over attributes k of eta_KL(q_k), shape (X,), if q and pi* are products of binary parts; else None (3.6).
 
-    The parts are found in the kernel itself (`kl_search.binary_factors`): A = 2^K responses, the first attribute
-    the most significant, each part (1 - s_k) I + s_k Pi_{p_k}; with one response it is 0.  Source: docs/theory.md 3.6.
+    The parts are those of the editor, or found in its table (`kl_search.binary_factors`): A = 2^K responses, the first
+    attribute the most significant, each part (1 - s_k) I + s_k Pi_{p_k}; with one response it is 0.  Source:
+    docs/theory.md 3.6.
     """
-    pairs = zip(world.editor.dense(), np.asarray(world.optimal), strict=True)
-    factors = [kl_search.binary_factors(matrix, law) for matrix, law in pairs]
-    known = [parts for parts in factors if parts is not None]
-    if len(known) < len(factors):
-        return None
-    return np.array([max((kl_coefficient_binary(p, s) for p, s in parts), default=0.0) for parts in known])
+    return _ANSWERS[type(world.editor)].tensorised(world)
 
 
-def kl_coefficient_interval(world: World) -> tuple[np.ndarray, np.ndarray]:
+def kl_coefficient_interval(world: World, tau: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper ends (X,), (X,) of eta_KL(pi*, q) = sup_p KL(q∘p || q∘pi*) / KL(p || pi*) (docs/theory.md 3.4).
 
     For product kernels both ends are the value of 3.6.  Else the supremum is not concave: the upper end, Dobrushin's
@@ -86,10 +91,8 @@ def kl_coefficient_interval(world: World) -> tuple[np.ndarray, np.ndarray]:
     exact = tensorised(world)
     if exact is not None:
         return exact, exact
-    upper = dobrushin(world)
-    pairs = zip(world.editor.dense(), np.asarray(world.optimal), strict=True)
-    found = np.array([kl_search.searched(matrix, law) for matrix, law in pairs])
-    return np.minimum(found, upper), upper
+    upper = dobrushin(world) if tau is None else tau
+    return np.minimum(_ANSWERS[type(world.editor)].kl_searched(world), upper), upper
 
 
 def kl_coefficient(world: World) -> np.ndarray:
@@ -134,27 +137,30 @@ class Rung(NamedTuple):
     reason: str | None = None
 
 
-def ladder(world: World) -> list[Rung]:
+def ladder(world: World, known: dict[str, Interval] | None = None) -> list[Rung]:
     """The coefficients of 3.1 to 3.6, what pi_ref really contracts by, and the bounds on SubOpt(q∘pi_ref).
 
     tv (3.1-3.3, with 1.3): beta E_x[a_x TV(pi_ref, pi*)_x span_y log(q∘pi_ref / pi*)_x], a_x the coefficient;
     kl (3.4, 3.6): beta E_x[a_x KL(pi_ref || pi*)_x]; chi2 (3.5): beta E_x log(1 + a_x chi2(pi_ref || pi*)_x),
-    a_x = lambda_2^2.  They need pi* q = pi*; without it none has a bound.  Source: docs/theory.md 3.
+    a_x = lambda_2^2.  They need pi* q = pi*; without it none has a bound.  Where a coefficient is only known to lie
+    between two ends, the end that proves the bound takes its place.  `known` are the `coefficients`, where they are at
+    hand.  Source: docs/theory.md 3.
     """
-    seen, tau = measured(world), dobrushin(world)
-    coefficients: dict[str, tuple[str, np.ndarray | None]] = {
-        "gamma_min": ("tv", 1 - gamma_min(world)),
-        "doeblin": ("tv", 1 - doeblin(world)),
+    seen, known = measured(world), known or coefficients(world)
+    tau = known["dobrushin"].upper
+    named: dict[str, tuple[str, np.ndarray | None]] = {
+        "gamma_min": ("tv", 1 - known["gamma_min"].lower),
+        "doeblin": ("tv", 1 - known["doeblin"].lower),
         "dobrushin": ("tv", tau),
         "dobrushin_kl": ("kl", tau),
         "tensorised": ("kl", tensorised(world)),
-        "second_eigenvalue": ("chi2", second_eigenvalue(world) ** 2),
+        "second_eigenvalue": ("chi2", known["second_eigenvalue"].upper ** 2),
     }
     excess = _edited_excess(world, tau)
     violation = stationarity_violation(world)
     moved = None if violation <= EXACT else f"editing moves the optimum: max |pi* q - pi*| = {violation:.3g}"
     rungs = []
-    for name, (divergence, coefficient) in coefficients.items():
+    for name, (divergence, coefficient) in named.items():
         reason = moved or (
             None if coefficient is not None else "the kernel or the optimum is no product of binary parts"
         )

@@ -1,7 +1,11 @@
 """Coverage: how well the reference policy's log covers what a learner needs."""
 
+import jax.numpy as jnp
 import numpy as np
 
+from sim import cubes
+from sim.editors import DenseEditor, MixtureEditor, ProductEditor
+from sim.features import AttributeFeatures, attribute_features
 from sim.policies import LogLinear, PolicyList
 from sim.world import World
 
@@ -26,6 +30,8 @@ def preference_coverage(world: World, policies: PolicyList | LogLinear) -> float
     policies apart that differ; 0 where no two differ.  Source: docs/theory.md 4.3.
     """
     if isinstance(policies, LogLinear):
+        if isinstance(world.policy_features, AttributeFeatures) and not isinstance(world.editor, DenseEditor):
+            return _attribute_coverage(world)
         return _linear_coverage(world, np.asarray(policies.support))
     return max((_member_coverage(world, member) for member in np.asarray(policies.log_policies)), default=0.0)
 
@@ -113,3 +119,50 @@ def _leaves(table: np.ndarray, outside: np.ndarray) -> bool:
 def _largest_square_distance(points: np.ndarray) -> float:
     # Row by row: the table of all differences would be A^2 d numbers.
     return max((float(((points - point) ** 2).sum(axis=1).max()) for point in points), default=0.0)
+
+
+def _attribute_coverage(world: World) -> float:
+    """As `_linear_coverage`, where psi = e - y on {0, 1}^K: the quadratic form is convex, largest at |psi_k| = 1."""
+    moments = np.asarray(world.context_probs)[:, None, None] * pair_moments(world)
+    moments = moments[np.asarray(world.context_probs) > 0]
+    contexts, attributes = moments.shape[:2]
+    if attributes == 0:
+        return 0.0
+    if np.diagonal(moments, axis1=1, axis2=2).min() <= 0:
+        return np.inf
+    roots = [_inverse_root(moment) for moment in moments]
+    known = [root @ root.T for root in roots if root is not None]
+    if len(known) < contexts:
+        return np.inf
+    return 4 * float(attribute_features(contexts, attributes).quadratics(jnp.asarray(known)).max())
+
+
+def pair_moments(world: World) -> np.ndarray:
+    """E psi psi^T given x, psi = e - y, over y ~ pi_ref and e ~ q, shape (X, K, K), from the factors of q.
+
+    Given y the attributes of a product move independently, each by q_k(1|0) from 0 and by -q_k(0|1) from 1 in the mean.
+    """
+    reference, ones = world.reference, cubes.marginals(np.asarray(world.reference))
+    uncentred = attribute_features(world.contexts, ones.shape[1])
+    means = np.asarray(uncentred.push(reference)).reshape(ones.shape[:2])
+    seconds = np.asarray(uncentred.second_moments(reference))
+    editor, found = world.editor, np.zeros_like(seconds)
+    assert not isinstance(editor, DenseEditor)
+    parts = [(1.0, editor)] if isinstance(editor, ProductEditor) else _weighted(editor)
+    for weight, part in parts:
+        found += weight * _moved(np.asarray(part.flips()), means, seconds)
+    each = np.arange(ones.shape[1])
+    found[:, each, each] = (ones * np.asarray(editor.flips())).sum(axis=2)
+    return found
+
+
+def _weighted(editor: MixtureEditor) -> list[tuple[float, ProductEditor]]:
+    return list(zip(np.asarray(editor.weights).tolist(), editor.editors, strict=True))
+
+
+def _moved(flips: np.ndarray, means: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+    # The mean move of attribute k is linear in its value: level + slope (y_k - 1/2).
+    level, slope = (flips[:, :, 0] - flips[:, :, 1]) / 2, -flips.sum(axis=2)
+    shift = slope * means
+    flat = level[:, :, None] * level[:, None] + level[:, :, None] * shift[:, None] + shift[:, :, None] * level[:, None]
+    return flat + slope[:, :, None] * slope[:, None] * seconds

@@ -78,13 +78,18 @@ def binary_factors(matrix: np.ndarray, law: np.ndarray) -> list[Factor] | None:
     table = attribute_table(attributes)
     laws = [np.array([law @ (1 - bits), law @ bits]) for bits in table.T]
     kernels = [_marginal(matrix, bits) for bits in table.T]
+    found = kept_factors(laws, kernels)
+    whole = _equal(_kronecker(laws, np.ones(1)), law) and _equal(_kronecker(kernels, np.eye(1)), matrix)
+    return found if whole else None
+
+
+def kept_factors(laws: list[np.ndarray], kernels: list[np.ndarray]) -> list[Factor] | None:
+    """The factors of a product of binary kernels (2, 2) if each keeps its Bernoulli law (2,); else None."""
     strengths = [float(kernel[0, 1] + kernel[1, 0]) for kernel in kernels]
-    kept = all(
-        _equal((1 - s) * np.eye(2) + s * one, kernel) for s, one, kernel in zip(strengths, laws, kernels, strict=True)
-    )
-    if not (kept and _equal(_kronecker(laws, np.ones(1)), law) and _equal(_kronecker(kernels, np.eye(1)), matrix)):
+    triples = zip(strengths, laws, kernels, strict=True)
+    if not all(_equal((1 - s) * np.eye(2) + s * law, kernel) for s, law, kernel in triples):
         return None
-    return [Factor(float(one.min()), s) for one, s in zip(laws, strengths, strict=True)]
+    return [Factor(float(law.min()), s) for law, s in zip(laws, strengths, strict=True)]
 
 
 def _marginal(matrix: np.ndarray, bits: np.ndarray) -> np.ndarray:

@@ -6,23 +6,29 @@ from typing import Any
 import numpy as np
 
 from bounds import contraction, coverage, realizability
+from bounds.intervals import Interval
+from sim.distances import largest
 from sim.policies import log_linear
 from sim.world import World
 
 OFF_SUPPORT = "infinite: the policy gives responses that the optimum never gives"
 NOT_COVERED = "infinite: the optimum gives responses that the reference never gives"
 NOT_COMPARED = "infinite: policies of the log-linear class differ that no pair of response and edit tells apart"
+BETWEEN = "the table of the edit kernel is too large; the interval's two ends are exact"
+NO_PRODUCT = "the table of the edit kernel is too large, and the optimum is no product of attributes"
 _INFINITE = {"policy_concentrability": NOT_COVERED, "preference_coverage": NOT_COMPARED}
 
 
 def truths(world: World) -> dict[str, Any]:
     """The exact numbers of a world: what `medley world --json` prints.
 
-    A value that cannot be had is None, with the reason under `reasons`.  Lists are in context order.
+    A value that cannot be had is None, with the reason under `reasons`; where two ends enclose it, both exact, they
+    are under its name and "_interval".  Lists are in context order.
     """
     edited = world.edited(world.reference)
-    rungs = contraction.ladder(world)
-    lower, upper = contraction.kl_coefficient_interval(world)
+    known = contraction.coefficients(world)
+    rungs = contraction.ladder(world, known)
+    lower, upper = contraction.kl_coefficient_interval(world, known["dobrushin"].upper)
     edited_by, edited_bound = contraction.smallest_of(rungs)
     values: dict[str, Any] = {
         "contexts": world.contexts,
@@ -34,17 +40,14 @@ def truths(world: World) -> dict[str, Any]:
         "tv_edited": float(world.tv(edited, world.optimal)),
         "expected_cost_reference": float(world.cost(world.reference)),
         "expected_cost_optimal": float(world.cost(world.optimal)),
-        "max_edit_cost": float(np.max(np.asarray(world.distance))),
-        "balance_violation": contraction.balance_violation(world),
+        "max_edit_cost": float(largest(world.distance)),
+        "balance_violation": None,
         "stationarity_violation": contraction.stationarity_violation(world),
         "optimum_outside_class": realizability.log_linear_residual(world, np.asarray(world.optimal)),
         "edited_outside_class": realizability.log_linear_residual(world, np.asarray(edited)),
         "cost_outside_class": realizability.linear_cost_residual(world),
         "policy_concentrability": coverage.policy_concentrability(world),
-        "gamma_min": contraction.gamma_min(world).tolist(),
-        "doeblin": contraction.doeblin(world).tolist(),
-        "dobrushin": contraction.dobrushin(world).tolist(),
-        "second_eigenvalue": contraction.second_eigenvalue(world).tolist(),
+        **dict.fromkeys(known),
         "kl_coefficient": upper.tolist(),
         "kl_coefficient_interval": np.stack([lower, upper], axis=1).tolist(),
         "preference_coverage": coverage.preference_coverage(world, log_linear(world)),
@@ -56,7 +59,28 @@ def truths(world: World) -> dict[str, Any]:
     if edited_bound is None or "edited_bound" in infinite:
         values["edited_bound_by"] = None
         reasons["edited_bound"] = reasons["edited_bound_by"] = rungs[0].reason or OFF_SUPPORT
-    return values | dict.fromkeys(infinite) | {"reasons": reasons}
+    known["balance_violation"] = _largest(contraction.interval("balance_violation", world))
+    values |= dict.fromkeys(infinite)
+    for name, ends in known.items():
+        values |= _named(name, ends)
+        reasons |= {} if ends.exact else {name: _reason(ends)}
+    return values | {"reasons": reasons}
+
+
+def _largest(ends: Interval) -> Interval:
+    """The ends of the largest of the numbers, one per context, as numbers."""
+    return Interval(ends.lower.max(), ends.upper.max())
+
+
+def _named(name: str, ends: Interval) -> dict[str, Any]:
+    if ends.exact:
+        return {name: ends.upper.tolist()}
+    finite = np.all(np.isfinite(ends.upper))
+    return {name: None} | ({f"{name}_interval": np.stack(ends, axis=-1).tolist()} if finite else {})
+
+
+def _reason(ends: Interval) -> str:
+    return BETWEEN if np.all(np.isfinite(ends.upper)) else NO_PRODUCT
 
 
 _ASSUMPTIONS = {
@@ -75,11 +99,18 @@ def readable(values: dict[str, Any]) -> str:
     shown = {name: _shown(value, reasons.get(name, OFF_SUPPORT)) for name, value in values.items()}
     lines = [f"{name:26s} {text}" for name, text in shown.items() if name not in {*_ASSUMPTIONS, "reasons"}]
     lines += ["", "assumptions"]
-    for name, meaning in _ASSUMPTIONS.items():
-        verdict = "holds" if values[name] <= _EXACT else "fails"
-        lines.append(f"  {verdict}  {values[name]:9.2e}  {meaning}")
+    lines += [f"  {_verdict(name, values)}  {meaning}" for name, meaning in _ASSUMPTIONS.items()]
     lines += [f"{name}: {reason}" for name, reason in reasons.items()]
     return "\n".join(lines)
+
+
+def _verdict(name: str, values: dict[str, Any]) -> str:
+    """Whether an assumption holds, and its violation: of an interval, the end that tells, else the upper end."""
+    lower, upper = values.get(f"{name}_interval") or [values[name]] * 2
+    if upper is None:
+        return f"unknown{'':8s}"
+    verdict = "holds" if upper <= _EXACT else "fails" if lower > _EXACT else "open "
+    return f"{verdict}  {lower if verdict == 'fails' else upper:9.2e}"
 
 
 def _shown(value: Any, reason: str = "") -> str:

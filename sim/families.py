@@ -8,7 +8,6 @@ chosen, the reference policy follows.
 import inspect
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,13 +15,16 @@ import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 from scipy.special import expit
 
-from sim import kernels, self_consistent, worldfile
+from sim import cubes, kernels, product_worlds, self_consistent, worldfile
 from sim.errors import BadInput, choose
+from sim.settings import Setting
 from sim.users import EDITORS, Edits, User, build_kernel, edit_rate
 from sim.world import World, plant
 
 Count = Annotated[int, Field(ge=1, le=4096)]
-Attributes = Annotated[int, Field(ge=0, le=10)]
+Attributes = Annotated[int, Field(ge=0, le=20)]
+DENSE_ATTRIBUTES = 10
+"""Attributes up to which kernels are tables of all pairs of responses; above, products (`sim/product_worlds.py`)."""
 Probability = Annotated[float, Field(ge=0, le=1)]
 # Beyond these sizes the exponentials and their ratios leave the range of 64-bit floats.
 Positive = Annotated[float, Field(gt=0, le=1e100)]
@@ -51,15 +53,12 @@ def attributes(
     Policy features: y - 1/2 per context and attribute (d = X K).  Cost features: these and an intercept.
     `policy_interaction` adds that multiple of an interaction of neighbouring attributes to log pi*, which the
     policy features miss (and the cost features too, unless the editor is lazy); `cost_interaction` adds that
-    multiple of 1[two or more attributes changed] to the distance, which the cost features miss.
+    multiple of 1[two or more attributes changed] to the distance, which the cost features miss.  More than 10
+    attributes need an optimum and a kernel of products: no interactions, editor redraw, lazy or subset, not `cyclic`.
     """
     normal = np.random.default_rng(world_seed).normal(size=(contexts, attributes))
-    logits = preference_scale * normal
-    return _attribute_world(
-        _attribute_optimum(logits, policy_interaction),
-        Setting(strength, cost_scale, temperature, calibration, cost_interaction),
-        user,
-    )
+    setting = Setting(strength, cost_scale, temperature, calibration, cost_interaction)
+    return _attribute_world(preference_scale * normal, setting, user, policy_interaction)
 
 
 def tabular(
@@ -124,7 +123,7 @@ def lowrank_cost(
 
 def self_consistent_family(
     *,
-    attributes: Annotated[int, Field(ge=1, le=10)] = 4,
+    attributes: Annotated[int, Field(ge=1, le=20)] = 4,
     contexts: Count = 3,
     strength: Probability = 0.5,
     cost_scale: Positive = 1.0,
@@ -148,7 +147,7 @@ def self_consistent_family(
     # Nobody edits at strength 0: the cost is zero and the optimum is the reference.
     theta = np.where(single, roots[..., 0], roots[..., column]) if strength > 0 else theta_ref
     setting = Setting(strength, cost_scale, temperature, "fixed-cost")
-    built = _attribute_world(_attribute_optimum(theta, 0.0), setting, user)
+    built = _attribute_world(theta, setting, user)
     if np.abs(np.asarray(built.reference) - _attribute_optimum(theta_ref, 0.0)).max() > 1e-9:
         raise BadInput(
             "self-consistent: expected a user whose expected cost is that of re-drawing, got one for whom the equation"
@@ -157,23 +156,19 @@ def self_consistent_family(
     return built
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What every family shares: strength, cost scale, temperature, calibration, cost interaction."""
-
-    strength: float
-    cost_scale: float
-    temperature: float
-    calibration: str
-    cost_interaction: float = 0.0
-
-    def scaled(self, distance: np.ndarray, rate: float) -> np.ndarray:
-        """kappa * distance, divided by the edit rate under fixed cost; at rate 0 nobody edits and kappa stays."""
-        divide = self.calibration == "fixed-cost" and rate > 0
-        return self.cost_scale * distance / (rate if divide else 1.0)
+def _attribute_world(logits: np.ndarray, setting: Setting, user: User, interaction: float = 0.0) -> World:
+    user = _with_default(user, "redraw")
+    if logits.shape[1] <= DENSE_ATTRIBUTES:
+        return _dense_attribute_world(_attribute_optimum(logits, interaction), setting, user)
+    if interaction > 0:
+        raise BadInput(
+            f"policy_interaction: expected 0 with more than {DENSE_ATTRIBUTES} attributes, got {interaction:g}; use at"
+            f" most {DENSE_ATTRIBUTES} attributes"
+        )
+    return product_worlds.attribute_world(logits, setting, user)
 
 
-def _attribute_world(optimal: np.ndarray, setting: Setting, user: User) -> World:
+def _dense_attribute_world(optimal: np.ndarray, setting: Setting, user: User) -> World:
     contexts, responses = optimal.shape
     number = responses.bit_length() - 1
     table = kernels.attribute_table(number)
@@ -182,10 +177,9 @@ def _attribute_world(optimal: np.ndarray, setting: Setting, user: User) -> World
     phi = _per_context(table - 0.5, contexts)
     intercept = np.ones((contexts, responses, 1))
     psi = np.concatenate([phi, intercept], axis=2)
-    user = _with_default(user, "redraw")
     edits = Edits(setting.strength, kernels.flip_proposal(number), number, user.subset_size)
     kernel = build_kernel(user, optimal, edits)
-    scaled = setting.scaled(distance, edit_rate(user, edits))
+    scaled = setting.scaled(distance, edit_rate(user, edits.strength, edits.attributes))
     if number == 0:
         phi = intercept
     return plant(_uniform(contexts), optimal, kernel, scaled, setting.temperature, phi, psi, user.tempered)
@@ -203,7 +197,7 @@ def _plain_world(
     user = _with_default(user, "lazy")
     edits = Edits(setting.strength, kernels.uniform_proposal(responses), None, user.subset_size)
     kernel = build_kernel(user, optimal, edits)
-    scaled = setting.scaled(distance, edit_rate(user, edits))
+    scaled = setting.scaled(distance, edit_rate(user, edits.strength, edits.attributes))
     psi = cost_features(np.einsum("xye,ye->xy", kernel, scaled)) if cost_features else None
     return plant(_uniform(contexts), optimal, kernel, scaled, setting.temperature, phi, psi, user.tempered)
 
@@ -213,10 +207,11 @@ def _with_default(user: User, editor: str) -> User:
 
 
 def _attribute_optimum(logits: np.ndarray, interaction: float) -> np.ndarray:
-    number = logits.shape[1]
-    table = kernels.attribute_table(number)
+    # The logistic function of both signs, so that a probability near one keeps its small complement.
+    if logits.shape[1] > DENSE_ATTRIBUTES:
+        return cubes.outer_product(expit(np.stack([-logits, logits], axis=2)))
+    table = kernels.attribute_table(logits.shape[1])
     if interaction == 0:
-        # The logistic function of both signs, so that a probability near one keeps its small complement.
         return np.prod(expit((2 * table - 1) * logits[:, None]), axis=2)
     signs = 2.0 * table - 1
     neighbours = (signs[:, :-1] * signs[:, 1:]).sum(axis=1)

@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from sim import log_linear_parts as parts
 from sim import newton
-from sim.features import DenseFeatures
+from sim.features import Features
 from sim.log_linear_parts import Groups, Part
 from sim.newton import Minimum
 from sim.objectives import Choices, LogPolicy, Objective, Solution
@@ -49,12 +49,12 @@ class LogLinear:
     """pi_theta(y|x) proportional to exp(<theta, phi(x, y)>) on the support of the reference policy.
 
     Parameters theta, shape (d,); theta = 0 is uniform on the support.  `groups` serve comparisons with the reference
-    policy of the world that the class was built for.
+    policy of the world that the class was built for.  `blocks` are None where a table of the features does not fit.
     """
 
-    features: DenseFeatures
+    features: Features
     support: Bool[Array, "X A"]
-    blocks: Blocks
+    blocks: Blocks | None
     groups: Groups | None
 
     @property
@@ -77,8 +77,8 @@ class LogLinear:
 
     def minimise(self, objective: Objective, ridge: Float[Array, ""]) -> Solution:
         """The minimiser of objective(log pi_theta) + ridge |theta|^2 / 2, by damped Newton steps."""
-        if objective.choices is not None:
-            return self._minimise_choices(objective.choices, ridge)
+        if objective.choices is not None and self.blocks is not None:
+            return self._minimise_choices(self.blocks, objective.choices, ridge)
         minimum = newton.minimise(newton.ridged(self._expand(objective), ridge), self.starts()[0])
         nothing = jnp.zeros(())
         return Solution(minimum.point, self.log_policy(minimum.point), minimum, nothing, nothing + jnp.inf)
@@ -98,46 +98,46 @@ class LogLinear:
 
         return function
 
-    def _minimise_choices(self, choices: Choices, ridge: Array) -> Solution:
+    def _minimise_choices(self, blocks: Blocks, choices: Choices, ridge: Array) -> Solution:
         """The same, every block being searched on its own."""
-        start = jnp.zeros(self.blocks.rows.shape[-1])
+        start = jnp.zeros(blocks.rows.shape[-1])
 
         def search(found: list[Part]) -> Minimum:
             return newton.minimise(newton.ridged(lambda point: parts.total(found, point), ridge), start)
 
-        minima = jax.vmap(search)(self._parts(choices))
-        parameters = self.blocks.gather(minima.point)
+        minima = jax.vmap(search)(self._parts(blocks, choices))
+        parameters = blocks.gather(minima.point)
         minimum = Minimum(
             parameters,
             jnp.sum(minima.value),
             jnp.max(minima.iterations),
             jnp.all(minima.converged),
             jnp.all(minima.finite),
-            self.blocks.gather_matrix(minima.hessian),
+            blocks.gather_matrix(minima.hessian),
         )
         widest = jax.vmap(parts.widest)
-        certificate = parts.certificate(minima, lambda inverse: widest(self._seen(choices), inverse), ridge)
+        certificate = parts.certificate(minima, lambda inverse: widest(self._seen(blocks, choices), inverse), ridge)
         return Solution(parameters, self.log_policy(parameters), minimum, jnp.zeros(()), certificate)
 
-    def _parts(self, choices: Choices) -> list[Part]:
+    def _parts(self, blocks: Blocks, choices: Choices) -> list[Part]:
         """The terms of the loss in each block, every array with the blocks as first axis."""
-        rows, support = self.blocks.rows, self.blocks.split(self.support)
+        rows, support = blocks.rows, blocks.split(self.support)
         found: list[Part] = []
         if choices.shown is not None:
-            found.append(parts.Shown(rows, support, self.blocks.split(choices.shown)))
+            found.append(parts.Shown(rows, support, blocks.split(choices.shown)))
         if choices.compared is not None and self.groups is not None:
             found.append(parts.grouped(self.groups, choices.compared, choices.scale))
         elif choices.compared is not None:
-            reference = self.blocks.split(choices.reference)
-            found.append(parts.paired(rows, self.blocks.split(choices.compared), reference, choices.scale))
+            reference = blocks.split(choices.reference)
+            found.append(parts.paired(rows, blocks.split(choices.compared), reference, choices.scale))
         return found
 
-    def _seen(self, choices: Choices) -> parts.Seen:
+    def _seen(self, blocks: Blocks, choices: Choices) -> parts.Seen:
         """The differences of features that the loss compares, in each block."""
         if self.groups is not None:
             return parts.seen_groups(self.groups, choices)
         pulls = choices.pulls
-        return parts.seen_pairs(self.blocks.rows, self.blocks.split(pulls | jnp.swapaxes(pulls, 1, 2)))
+        return parts.seen_pairs(blocks.rows, blocks.split(pulls | jnp.swapaxes(pulls, 1, 2)))
 
     def of_reference(self, world: World) -> "LogLinear":
         """This class for comparisons with the reference policy of this world, if it was built for another."""
@@ -148,11 +148,11 @@ class LogLinear:
 
 def log_linear(world: World) -> LogLinear:
     """The log-linear class of the world's policy features."""
-    features, reference = np.asarray(world.policy_features.table), np.asarray(world.reference)
-    blocks = _blocks(features, reference > 0)
-    return LogLinear(
-        world.policy_features, world.reference > 0, blocks, parts.groups_of(np.asarray(blocks.rows), reference)
-    )
+    features, reference = world.policy_features, np.asarray(world.reference)
+    if world.contexts * world.responses * features.dimension > LARGEST_TABLE:
+        return LogLinear(features, world.reference > 0, None, None)
+    blocks = _blocks(np.asarray(features.table), reference > 0)
+    return LogLinear(features, world.reference > 0, blocks, parts.groups_of(np.asarray(blocks.rows), reference))
 
 
 # Of a feature's size: what a centred feature may carry of rounding.

@@ -79,14 +79,12 @@ def register_editor(name: str, build: Editor) -> None:
     EDITORS[name] = build
 
 
-def edit_rate(user: User, edits: Edits) -> float:
+def edit_rate(user: User, strength: float, attributes: int | None) -> float:
     """The fraction of a response that an edit re-draws: the strength, times m / K for the subset editor.
 
     Dividing the distance by it leaves the expected cost of a re-drawing user unchanged (the fixed-cost convention).
     """
-    if user.editor == "subset" and edits.attributes:
-        return edits.strength * user.subset_size / edits.attributes
-    return edits.strength
+    return strength * user.subset_size / attributes if user.editor == "subset" and attributes else strength
 
 
 def build_kernel(user: User, optimal: np.ndarray, edits: Edits) -> np.ndarray:

@@ -6,6 +6,7 @@ A responses.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +15,10 @@ from jaxtyping import Array, Float
 from scipy import special
 
 from sim import checks
-from sim.editors import DenseEditor
+from sim.distances import Distance
+from sim.editors import DenseEditor, Editor
 from sim.errors import BadInput
-from sim.features import DenseFeatures, indicator_features
+from sim.features import DenseFeatures, Features, indicator_features
 from sim.pytrees import pytree
 
 Policy = Float[Array, "X A"]
@@ -28,8 +30,8 @@ Scalar = Float[Array, ""]
 class World:
     """One world: the arrays, and the exact functionals of a policy in it.
 
-    Build it with `plant` (from an optimal policy) or `from_reference` (from a reference policy); both check
-    their input.  `reference` is pi_ref, `optimal` is pi*_beta of Eq. 1 and
+    Build it with `plant` (from an optimal policy; `plant_law` without tables of pairs) or `from_reference` (from a
+    reference policy); all check their input.  `reference` is pi_ref, `optimal` is pi*_beta of Eq. 1 and
     `log_optimal` its logarithm (finite where pi* underflows), `expected_cost` is c(x, y), `distance`
     is Delta, `temperature` is beta, `cost_weights` are the least-squares w* of c on the cost features, of least norm.
     """
@@ -39,11 +41,11 @@ class World:
     optimal: Policy
     log_optimal: Policy
     expected_cost: Float[Array, "X A"]
-    editor: DenseEditor
-    distance: Float[Array, "A A"]
+    editor: Editor
+    distance: Distance
     temperature: Scalar
-    policy_features: DenseFeatures
-    cost_features: DenseFeatures
+    policy_features: Features
+    cost_features: Features
     cost_weights: Float[Array, " m"]
 
     @property
@@ -146,22 +148,41 @@ def plant(
     context_probs = checks.probabilities("context_probs", context_probs, 1)
     optimal = checks.probabilities("optimal", optimal, 2, contexts=len(context_probs))
     editor, delta, temperature = _editing(kernel, distance, temperature, optimal.shape)
-    tempering = checks.in_range("tempering", tempering, 0, 1)
-    # NumPy, because every new operation of JAX is compiled, and a world is often all that is asked for.
-    cost = np.asarray(editor.pull_pairs(delta))
     with np.errstate(divide="ignore"):
         log_mu = np.log(optimal)
-    reference = special.softmax(log_mu + cost * ((1 - tempering) / temperature + tempering), axis=1)
-    if np.any((reference == 0) & (optimal > 0)):
+    phi, psi = _features(policy_features, cost_features, optimal.shape)
+    return plant_law(context_probs, log_mu, editor, delta, temperature, phi, psi, tempering)
+
+
+def plant_law(
+    context_probs: np.ndarray,
+    log_optimal: np.ndarray,
+    editor: Editor,
+    distance: Any,
+    temperature: float,
+    policy_features: Features,
+    cost_features: Features | None = None,
+    tempering: float = 0.0,
+) -> World:
+    """As `plant`, from the logarithm of pi* (X, A) and operators instead of tables of pairs.
+
+    Raises:
+        BadInput: a bad temperature or tempering, a reference that underflows.
+    """
+    temperature = checks.positive("temperature", temperature)
+    tempering = checks.in_range("tempering", tempering, 0, 1)
+    # NumPy, because every new operation of JAX is compiled, and a world is often all that is asked for.
+    cost = np.asarray(editor.pull_pairs(distance))
+    reference = special.softmax(log_optimal + cost * ((1 - tempering) / temperature + tempering), axis=1)
+    if np.any((reference == 0) & (log_optimal > -np.inf)):
         raise BadInput(
             f"temperature: {temperature:g} is so low against costs of up to {float(cost.max()):g} that the planted"
             " reference policy underflows to zero; raise the temperature or scale the distance down"
         )
-    log_optimal = (
-        log_mu if tempering == 0 else np.asarray(log_optimum_of(jnp.asarray(reference), jnp.asarray(cost), temperature))
-    )
+    if tempering > 0:
+        log_optimal = np.asarray(log_optimum_of(jnp.asarray(reference), jnp.asarray(cost), temperature))
     return _world(
-        context_probs, reference, log_optimal, cost, editor, delta, temperature, policy_features, cost_features
+        context_probs, reference, log_optimal, cost, editor, distance, temperature, policy_features, cost_features
     )
 
 
@@ -182,9 +203,8 @@ def from_reference(
     log_optimal = np.asarray(log_optimum_of(jnp.asarray(reference), jnp.asarray(cost), temperature))
     if np.any(np.isnan(log_optimal)):
         raise BadInput(f"temperature: {temperature:g} is so low against the costs that c / temperature overflows")
-    return _world(
-        context_probs, reference, log_optimal, cost, editor, delta, temperature, policy_features, cost_features
-    )
+    phi, psi = _features(policy_features, cost_features, reference.shape)
+    return _world(context_probs, reference, log_optimal, cost, editor, delta, temperature, phi, psi)
 
 
 def _editing(
@@ -200,25 +220,28 @@ def _editing(
     )
 
 
+def _features(
+    policy_features: np.ndarray, cost_features: np.ndarray | None, shape: tuple[int, ...]
+) -> tuple[DenseFeatures, DenseFeatures | None]:
+    named = (("policy_features", policy_features), ("cost_features", cost_features))
+    checked = [None if v is None else DenseFeatures(jnp.asarray(checks.features(n, v, shape))) for n, v in named]
+    assert checked[0] is not None
+    return checked[0], checked[1]
+
+
 def _world(
     context_probs: np.ndarray,
     reference: np.ndarray,
     log_optimal: np.ndarray,
     cost: np.ndarray,
-    editor: DenseEditor,
-    distance: Array,
+    editor: Editor,
+    distance: Any,
     temperature: float,
-    policy_features: np.ndarray,
-    cost_features: np.ndarray | None,
+    phi: Features,
+    psi: Features | None,
 ) -> World:
-    shape = reference.shape
-    phi = DenseFeatures(jnp.asarray(checks.features("policy_features", policy_features, shape)))
-    if cost_features is None:
-        psi, weights = indicator_features(*shape), cost.ravel()
-    else:
-        psi = DenseFeatures(jnp.asarray(checks.features("cost_features", cost_features, shape)))
-        rows = np.asarray(psi.table).reshape(-1, psi.dimension)
-        weights = np.linalg.lstsq(rows, cost.ravel(), rcond=None)[0]
+    # Indicators fit every cost: their weights are the costs, with nothing to solve.
+    weights = cost.ravel() if psi is None else psi.least_squares(cost)
     return World(
         jnp.asarray(context_probs),
         jnp.asarray(reference),
@@ -230,6 +253,6 @@ def _world(
         distance,
         jnp.asarray(temperature),
         phi,
-        psi,
+        indicator_features(*reference.shape) if psi is None else psi,
         jnp.asarray(weights),
     )

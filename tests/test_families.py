@@ -151,7 +151,7 @@ REFUSED = [
     ("attributes", {"strength": "0.5"}, "strength: "),
     ("attributes", {"strength": [0.5, 1.0]}, "strength: "),
     ("attributes", {"strength": math.nan}, "strength: "),
-    ("attributes", {"attributes": 13}, "attributes: "),
+    ("attributes", {"attributes": 21}, "attributes: "),
     ("attributes", {"attributes": 2.5}, "attributes: "),
     ("attributes", {"attributes": -1}, "attributes: "),
     ("attributes", {"attributes": True}, "attributes: "),

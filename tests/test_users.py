@@ -134,10 +134,9 @@ def test_users_of_the_smallest_worlds(editor, attributes, dials):
 
 
 def test_edit_rate_is_the_share_that_is_redrawn():
-    edits = Edits(0.6, kernels.flip_proposal(4), 4, 3)
-    assert edit_rate(User(editor="redraw"), edits) == 0.6
-    assert edit_rate(User(editor="subset", subset_size=3), edits) == pytest.approx(0.6 * 3 / 4, rel=1e-15)
-    assert edit_rate(User(editor="subset", subset_size=0), edits) == 0
+    assert edit_rate(User(editor="redraw"), 0.6, 4) == 0.6
+    assert edit_rate(User(editor="subset", subset_size=3), 0.6, 4) == pytest.approx(0.6 * 3 / 4, rel=1e-15)
+    assert edit_rate(User(editor="subset", subset_size=0), 0.6, 4) == 0
 
 
 def test_registered_editor_is_used(monkeypatch):

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from sim.distances import largest
 from sim.errors import BadInput, choose
 from sim.learners.contract import EditLog, Fit, Learner, Status, answer
 from sim.learners.defaults import RIDGE
@@ -109,7 +110,7 @@ class Cost(Learner):
     def fit(self, log: EditLog, world: World, policies: PolicyClass) -> Fit:
         """Fit the cost and minimise E over the log's contexts of f_bar plus beta KL(pi || pi_ref)."""
         visits = jnp.sum(log.counts, axis=2)
-        paid = jnp.sum(log.counts * world.distance, axis=2)
+        paid = jnp.sum(log.counts * jnp.asarray(world.distance), axis=2)
         fit_cost = self._linear if self.cost_class == "linear" else self._version_space
         model = fit_cost(visits, paid, world)
         log_policy, converged, iterations = self._policy(model.pessimistic, visits, world, policies)
@@ -134,7 +135,7 @@ class Cost(Learner):
         return _optimise(cost, visits / n, world, policies, self.ridge / n)
 
     def _bound(self, world: World) -> Array:
-        return jnp.max(world.distance) if self.c_max is None else jnp.asarray(self.c_max, float)
+        return largest(world.distance) if self.c_max is None else jnp.asarray(self.c_max, float)
 
     def _linear(self, visits: Array, paid: Array, world: World) -> CostModel:
         psi = world.cost_features
