@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from sim import log_linear_parts as parts
 from sim import newton
-from sim.features import Features
+from sim.features import LARGEST_TABLE, Features
 from sim.log_linear_parts import Groups, Part
 from sim.newton import Minimum
 from sim.objectives import Choices, LogPolicy, Objective, Solution
