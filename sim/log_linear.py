@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 from sim import log_linear_parts as parts
 from sim import newton
 from sim.features import LARGEST_TABLE, Features
-from sim.log_linear_parts import Groups, Part
+from sim.log_linear_parts import Gathered, Groups, Part
 from sim.newton import Minimum
 from sim.objectives import Choices, LogPolicy, Objective, Solution
 from sim.pytrees import pytree
@@ -78,7 +78,7 @@ class LogLinear:
     def minimise(self, objective: Objective, ridge: Float[Array, ""]) -> Solution:
         """The minimiser of objective(log pi_theta) + ridge |theta|^2 / 2, by damped Newton steps."""
         if objective.choices is not None and self.blocks is not None:
-            return self._minimise_choices(self.blocks, objective.choices, ridge)
+            return self.minimise_gathered(self.gather(objective.choices), ridge)
         minimum = newton.minimise(newton.ridged(self._expand(objective), ridge), self.starts()[0])
         nothing = jnp.zeros(())
         return Solution(minimum.point, self.log_policy(minimum.point), minimum, nothing, nothing + jnp.inf)
@@ -98,14 +98,23 @@ class LogLinear:
 
         return function
 
-    def _minimise_choices(self, blocks: Blocks, choices: Choices, ridge: Array) -> Solution:
-        """The same, every block being searched on its own."""
-        start = jnp.zeros(blocks.rows.shape[-1])
+    def gather(self, choices: Choices) -> Gathered:
+        """All that the class needs of a loss."""
+        if self.groups is None or choices.compared is None:
+            return Gathered(choices, None, None)
+        return Gathered(choices._replace(compared=None), *self.groups.sums(choices.compared))
+
+    def minimise_gathered(self, gathered: Gathered, ridge: Float[Array, ""]) -> Solution:
+        """As `minimise`, every block being searched on its own."""
+        blocks, ridge = self._blocks, jnp.asarray(ridge, float)
+        size = blocks.rows.shape[-1]
 
         def search(found: list[Part]) -> Minimum:
-            return newton.minimise(newton.ridged(lambda point: parts.total(found, point), ridge), start)
+            function = newton.ridged(lambda point: parts.total(found, point), ridge)
+            return newton.minimise(function, parts.start(found, size, ridge))
 
-        minima = jax.vmap(search)(self._parts(blocks, choices))
+        found, seen = self._parts(gathered), self._seen(gathered)
+        minima = jax.vmap(search, in_axes=([parts.axes(part) for part in found],))(found)
         parameters = blocks.gather(minima.point)
         minimum = Minimum(
             parameters,
@@ -115,29 +124,34 @@ class LogLinear:
             jnp.all(minima.finite),
             blocks.gather_matrix(minima.hessian),
         )
-        widest = jax.vmap(parts.widest)
-        certificate = parts.certificate(minima, lambda inverse: widest(self._seen(blocks, choices), inverse), ridge)
+        widest = jax.vmap(parts.widest, in_axes=(parts.axes(seen), 0))
+        certificate = parts.certificate(minima, lambda inverse: widest(seen, inverse), ridge)
         return Solution(parameters, self.log_policy(parameters), minimum, jnp.zeros(()), certificate)
 
-    def _parts(self, blocks: Blocks, choices: Choices) -> list[Part]:
+    @property
+    def _blocks(self) -> Blocks:
+        assert self.blocks is not None
+        return self.blocks
+
+    def _parts(self, gathered: Gathered) -> list[Part]:
         """The terms of the loss in each block, every array with the blocks as first axis."""
-        rows, support = blocks.rows, blocks.split(self.support)
+        blocks, choices = self._blocks, gathered.choices
         found: list[Part] = []
         if choices.shown is not None:
-            found.append(parts.Shown(rows, support, blocks.split(choices.shown)))
-        if choices.compared is not None and self.groups is not None:
-            found.append(parts.grouped(self.groups, choices.compared, choices.scale))
+            found.append(parts.Shown(blocks.rows, blocks.split(self.support), blocks.split(choices.shown)))
+        if gathered.wins is not None and self.groups is not None:
+            found.append(parts.grouped(self.groups, gathered))
         elif choices.compared is not None:
             reference = blocks.split(choices.reference)
-            found.append(parts.paired(rows, blocks.split(choices.compared), reference, choices.scale))
+            found.append(parts.paired(blocks.rows, blocks.split(choices.compared), reference, choices.scale))
         return found
 
-    def _seen(self, blocks: Blocks, choices: Choices) -> parts.Seen:
+    def _seen(self, gathered: Gathered) -> parts.Seen:
         """The differences of features that the loss compares, in each block."""
         if self.groups is not None:
-            return parts.seen_groups(self.groups, choices)
-        pulls = choices.pulls
-        return parts.seen_pairs(blocks.rows, blocks.split(pulls | jnp.swapaxes(pulls, 1, 2)))
+            return parts.seen_groups(self.groups, gathered)
+        pulls = gathered.choices.pulls
+        return parts.seen_pairs(self._blocks.rows, self._blocks.split(pulls | jnp.swapaxes(pulls, 1, 2)))
 
     def of_reference(self, world: World) -> "LogLinear":
         """This class for comparisons with the reference policy of this world, if it was built for another."""

@@ -6,7 +6,7 @@ Shapes: C contexts, A responses and k parameters of a block, M differences of fe
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,8 @@ from sim.newton import TOLERANCE, Expansion, Minimum
 from sim.objectives import Choices, logistic_loss
 from sim.pytrees import pytree
 
+_EVEN = 0.05
+
 LARGEST = 2**22
 """Numbers that a table kept for speed may hold: of products of features, of the pairs of each group."""
 
@@ -28,11 +30,12 @@ LARGEST = 2**22
 class Groups:
     """The pairs of responses (y, e) by their difference of features, up to its sign.
 
-    `psi` are the M = C J differences of a block and `offset` is log(pi_ref(e) / pi_ref(y)), which the pairs of a group
-    share; `member` (A^2, 2 J) says which pairs a group holds, those in its direction first, then those against it.
+    `psi` are the M = C J differences of a block (one table where all blocks have the same) and `offset` is
+    log(pi_ref(e) / pi_ref(y)), which the pairs of a group share; `member` (A^2, 2 J) says which pairs a group holds,
+    those in its direction first, then those against it.
     """
 
-    psi: Float[Array, "B M k"]
+    psi: Float[Array, "#B M k"]
     offset: Float[Array, "B M"]
     member: Float[Array, "pairs sides"]
     reference: Float[Array, "X A"]
@@ -42,6 +45,16 @@ class Groups:
         both = compared.reshape(len(compared), -1) @ self.member
         forward, backward = jnp.split(both, 2, axis=1)
         return forward.reshape(self.offset.shape), backward.reshape(self.offset.shape)
+
+
+class Gathered(NamedTuple):
+    """A loss made of choices, as far as a log-linear class needs it: what each group of comparisons wins and loses
+    stands in the place of the comparisons, or is None where pairs stay single.
+    """
+
+    choices: Choices
+    wins: Float[Array, "B M"] | None
+    losses: Float[Array, "B M"] | None
 
 
 def groups_of(rows: np.ndarray, reference: np.ndarray) -> Groups | None:
@@ -68,8 +81,9 @@ def groups_of(rows: np.ndarray, reference: np.ndarray) -> Groups | None:
     ahead = sign > 0
     member[y, e, np.where(ahead, group, group + number)] = 1.0
     member[e, y, np.where(ahead, group + number, group)] = 1.0
+    distinct = (psi * sign[:, None])[:, :, first].reshape(blocks, -1, width)
     return Groups(
-        jnp.asarray((psi * sign[:, None])[:, :, first].reshape(blocks, -1, width)),
+        jnp.asarray(distinct[:1] if np.all(distinct == distinct[0]) else distinct),
         jnp.asarray((offset * sign)[:, :, first].reshape(blocks, -1)),
         jnp.asarray(member.reshape(responses**2, -1)),
         jnp.asarray(reference),
@@ -131,6 +145,17 @@ class Grouped(NamedTuple):
         hessian = self.scale**2 * _second_moment(both * bend, self.psi, self.products)
         return Expansion(both @ loss + self.losses @ margin, gradient, hessian)
 
+    def start(self, ridge: Float[Array, ""]) -> Float[Array, " k"]:
+        """The weighted least-squares fit to the groups' log-odds, each moved towards even by `_EVEN` of its weight."""
+        both = self.wins + self.losses
+        won = (self.wins + _EVEN * both) / jnp.where(both > 0, (1 + 2 * _EVEN) * both, 1.0)
+        won = jnp.where(both > 0, won, 0.5)
+        weight, wanted = both * won * (1 - won), jnp.log(won / (1 - won)) / self.scale + self.offset
+        size = self.psi.shape[1]
+        gram = _second_moment(weight, self.psi, self.products) + (ridge + 1e-9 * jnp.sum(weight)) * jnp.eye(size)
+        found = solve_positive(gram, ((weight * wanted) @ self.psi)[:, None])[0][:, 0]
+        return jnp.where(jnp.all(jnp.isfinite(found)), found, 0.0)
+
 
 class Paired(NamedTuple):
     """sum compared(x, y, e) log(1 + exp(-scale (r(e) - r(y)))), r = log(pi / pi_ref), by all pairs."""
@@ -152,16 +177,44 @@ class Paired(NamedTuple):
 Part = Shown | Grouped | Paired
 
 
-def grouped(groups: Groups, compared: Array, scale: Array) -> Grouped:
+def axes(part: "Part | Seen") -> Any:
+    """Which axis of each of its arrays has the blocks, for `jax.vmap`."""
+    if isinstance(part, Grouped | Seen):
+        shared = part._replace(**dict.fromkeys(part._fields, 0))
+        return shared._replace(**{part._fields[0]: None, "products": None}) if _is_shared(part) else shared
+    return 0
+
+
+def _is_shared(part: "Grouped | Seen") -> bool:
+    return (part.psi.ndim if isinstance(part, Grouped) else part.rows.ndim) == 2
+
+
+def grouped(groups: Groups, gathered: Gathered) -> Grouped:
     """The part of the comparisons, taken together by their differences."""
-    return Grouped(
-        groups.psi, _products(groups.psi), groups.offset, *groups.sums(compared), _per_block(scale, groups.psi)
-    )
+    assert gathered.wins is not None and gathered.losses is not None
+    scale = _per_block(gathered.choices.scale, groups.offset)
+    return Grouped(*_differences(groups), groups.offset, gathered.wins, gathered.losses, scale)
+
+
+def _differences(groups: Groups) -> tuple[Array, Array | None]:
+    """The differences and their products, without the axis of the blocks where all have the same: a matrix product
+    then runs over all blocks at once.
+    """
+    products = _products(groups.psi)
+    if len(groups.psi) == len(groups.offset):
+        return groups.psi, products
+    return groups.psi[0], None if products is None else products[0]
 
 
 def paired(rows: Array, compared: Array, reference: Array, scale: Array) -> Paired:
     """The part of the comparisons, from tables (B, C, A, ...)."""
     return Paired(rows, compared, reference, _per_block(scale, rows))
+
+
+def start(found: list[Part], size: int, ridge: Float[Array, ""]) -> Float[Array, " k"]:
+    """Where the search begins: near the minimum if the comparisons say where, else at the uniform policy."""
+    comparisons = [part for part in found if isinstance(part, Grouped)]
+    return comparisons[0].start(ridge) if comparisons else jnp.zeros(size)
 
 
 def total(found: list[Part], theta: Float[Array, " k"]) -> Expansion:
@@ -178,16 +231,15 @@ class Seen(NamedTuple):
     mask: Bool[Array, " M"] | Bool[Array, "C A A"]
 
 
-def seen_groups(groups: Groups, choices: Choices) -> Seen:
+def seen_groups(groups: Groups, gathered: Gathered) -> Seen:
     """All groups of a context in which something is shown, and those compared."""
-    mask = jnp.zeros(groups.offset.shape, bool)
-    if choices.compared is not None:
-        wins, losses = groups.sums(choices.compared)
-        mask = wins + losses > 0
-    if choices.shown is not None:
-        anything = jnp.repeat(jnp.any(choices.shown > 0, axis=1), groups.member.shape[1] // 2)
+    mask, shown = jnp.zeros(groups.offset.shape, bool), gathered.choices.shown
+    if gathered.wins is not None and gathered.losses is not None:
+        mask = gathered.wins + gathered.losses > 0
+    if shown is not None:
+        anything = jnp.repeat(jnp.any(shown > 0, axis=1), groups.member.shape[1] // 2)
         mask = mask | anything.reshape(mask.shape)
-    return Seen(groups.psi, _products(groups.psi), mask)
+    return Seen(*_differences(groups), mask)
 
 
 def seen_pairs(rows: Array, mask: Array) -> Seen:

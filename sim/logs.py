@@ -11,8 +11,11 @@ import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from sim.errors import BadInput
 from sim.world import World
@@ -37,6 +40,12 @@ class Logs:
     counts: np.ndarray
     held_out: np.ndarray
     n: int
+
+    @cached_property
+    def as_floats(self) -> tuple[Array, Array]:
+        """Counts and held-out counts as learners take them, converted once for all learners."""
+        counts = jnp.asarray(self.counts.astype(float))
+        return counts, jnp.asarray(self.held_out.astype(float)) if self.held_out.any() else jnp.zeros_like(counts)
 
 
 @dataclass(frozen=True)
@@ -120,12 +129,18 @@ def _draw(law: np.ndarray, n: int, keys: list[list[int]]) -> np.ndarray:
 
     def draw(part: range) -> None:
         for s in part:
-            counts[s, cells] = np.random.default_rng(keys[s]).multinomial(n, chances)
+            counts[s, cells] = _generator(keys[s]).multinomial(n, chances)
 
     threads = min(os.cpu_count() or 1, 1 + len(keys) // LOGS_OF_A_THREAD)
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(draw, [range(first, len(keys), threads) for first in range(threads)]))
     return counts.reshape(len(keys), *law.shape)
+
+
+def _generator(key: list[int]) -> np.random.Generator:
+    # The words that default_rng makes of small numbers, without its work for each.
+    words = np.array(key, dtype=np.uint32) if max(key) < 2**32 else key
+    return np.random.default_rng(words)
 
 
 def _records(cells: np.ndarray, shape: tuple[int, ...], world: World) -> Records:

@@ -13,6 +13,9 @@ MAX_ITERATIONS = 200
 # Squared Newton decrement at which a fit stops.  The error it leaves in the objective is about half of this; the
 # rounding error of the gradient is far below it.
 TOLERANCE = 1e-18
+# A step is not checked where the one before says that the decrement after it is this share of the tolerance: Newton's
+# steps square their error, so that two decrements tell the next.
+_SAFETY = 1e-4
 # Share of the predicted decrease that a step must reach, and the rounding error that a comparison may carry.
 _SUFFICIENT, _ROUNDING = 1e-4, 4e-15
 # Relative shift of the Hessian's diagonal, so that a direction without curvature does not stop the rest.
@@ -32,7 +35,7 @@ Function = Callable[[Float[Array, " p"]], Expansion]
 
 class Minimum(NamedTuple):
     """Where a search ended: the point, its value, the steps taken, whether it converged and all numbers were finite,
-    the Hessian there.
+    the Hessian at the last point that was evaluated (the end, or a step of rounding size before it).
     """
 
     point: Float[Array, " p"]
@@ -44,7 +47,10 @@ class Minimum(NamedTuple):
 
 
 class _State(NamedTuple):
-    """The best point so far with its expansion, the step from it, and the share of the step to try next."""
+    """The best point so far with its expansion, the step from it, and the share of the step to try next.
+
+    `settled` says that the step leads to the minimum and needs no check.
+    """
 
     point: Array
     at: Expansion
@@ -52,6 +58,7 @@ class _State(NamedTuple):
     scale: Array
     decrement: Array
     iterations: Array
+    settled: Array
 
 
 def expansion(function: Callable[[Array], Array]) -> Function:
@@ -104,7 +111,7 @@ def minimise(function: Function, start: Float[Array, " p"], convex: bool = True)
 
     def unfinished(state: _State) -> Array:
         moving = (state.decrement > TOLERANCE) & (state.scale > 1e-12)
-        return moving & (state.iterations < MAX_ITERATIONS)
+        return moving & (state.iterations < MAX_ITERATIONS) & ~state.settled
 
     def advance(state: _State) -> _State:
         point = state.point + state.scale * state.step
@@ -112,18 +119,27 @@ def minimise(function: Function, start: Float[Array, " p"], convex: bool = True)
         wanted = state.at.value - _SUFFICIENT * state.scale * state.decrement
         accepted = at.value <= wanted + _ROUNDING * (1 + jnp.abs(state.at.value))
         step = direction(at)
-        ahead = _State(point, at, step, jnp.ones(()), -(at.gradient @ step), state.iterations + 1)
+        decrement = -(at.gradient @ step)
+        next_ = (decrement / state.decrement) ** 2 * decrement
+        # The first decrement has none before it.
+        quadratic = (state.iterations >= 0) & (state.scale == 1) & (decrement > 0)
+        settled = quadratic & (next_ < _SAFETY * TOLERANCE) if convex else state.settled
+        ahead = _State(point, at, step, jnp.ones(()), decrement, state.iterations + 1, settled)
         halved = state._replace(scale=state.scale / 2, iterations=state.iterations + 1)
         return jax.tree.map(lambda a, h: jnp.where(accepted, a, h), ahead, halved)
 
     # The first round evaluates the start itself (a step of zero from an infinite value is accepted whatever it
     # finds), so that the function is compiled once.
     nowhere = Expansion(jnp.asarray(jnp.inf), jnp.zeros(size), jnp.zeros((size, size)))
-    begin = _State(start, nowhere, jnp.zeros(size), jnp.ones(()), jnp.asarray(1.0), jnp.asarray(-1))
+    no = jnp.zeros((), bool)
+    begin = _State(start, nowhere, jnp.zeros(size), jnp.ones(()), jnp.asarray(1.0), jnp.asarray(-1), no)
     last = jax.lax.while_loop(unfinished, advance, begin)
     finite = jnp.isfinite(last.at.value) & jnp.all(jnp.isfinite(last.at.hessian))
-    converged = (last.decrement <= TOLERANCE) & jnp.isfinite(last.at.value)
-    return Minimum(last.point, last.at.value, last.iterations, converged, finite, last.at.hessian)
+    converged = ((last.decrement <= TOLERANCE) | last.settled) & jnp.isfinite(last.at.value)
+    # The last step of a settled search, with the decrease that Newton's model gives it.
+    point = jnp.where(last.settled, last.point + last.step, last.point)
+    value = jnp.where(last.settled, last.at.value - last.decrement / 2, last.at.value)
+    return Minimum(point, value, last.iterations + last.settled, converged, finite, last.at.hessian)
 
 
 def _convex_direction(at: Expansion) -> Array:

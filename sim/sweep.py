@@ -9,7 +9,7 @@ import functools
 import itertools
 import json
 from collections.abc import Iterator
-from concurrent.futures import Executor, Future, as_completed
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
@@ -29,7 +29,7 @@ from sim.store import MEASURED
 from sim.summary import with_labels
 from sim.world import World
 
-LANES = 100
+LANES = 200
 """Logs of one compiled batch, or fewer where their counts would exceed `MEMORY`."""
 
 MEMORY = 2**25
@@ -75,7 +75,13 @@ def run_task(task: Task) -> Result:
     made = [learners.make(name, **settings) for name, settings in task.learners]
     width = width_of(task.cell)
     blocks = [np.array(list(block)) for _, block in itertools.groupby(task.seeds, lambda seed: seed // width)]
-    batches = [_run_batch(task, seeds, width, world, policy_class, made) for seeds in blocks]
+    with ThreadPoolExecutor(1) as ahead:
+        # The logs of the next batch are drawn while the learners fit this one.
+        drawing = [ahead.submit(_drawn, task, seeds, width, world, made) for seeds in blocks]
+        batches = [
+            _run_batch(seeds % width, taken, world, policy_class, made, bool(task.online))
+            for seeds, taken in zip(blocks, _results(drawing), strict=True)
+        ]
     tables = [
         _rows(name, learner.settings(), [batch.measured[i] for batch in batches], task)
         for i, ((name, _), learner) in enumerate(zip(task.learners, made, strict=True))
@@ -84,33 +90,54 @@ def run_task(task: Task) -> Result:
     if task.online is None:
         return Result(rows, None)
     (batch,) = batches
+    assert batch.policies is not None and batch.logs is not None
     labels = tuple(with_labels(rows)["label"].drop_duplicates())
     lists = PolicyLists(labels, tuple(learner.baseline for learner in made), batch.policies, batch.logs)
     return Result(rows, online_rows(setting_of(task.cell, task.seeds, task.root_seed), lists, task.online))
 
 
 class _Batch(NamedTuple):
-    """What each learner's fits measured at the seeds asked for, and the policies (S, K, X, A) and logs of all lanes."""
+    """What each learner's fits measured at the seeds asked for; for the online phase also the policies (S, K, X, A)
+    and logs of all lanes.
+    """
 
     measured: list[dict[str, np.ndarray]]
-    policies: Array
-    logs: logs.Logs
+    policies: Array | None
+    logs: logs.Logs | None
+
+
+Drawn = dict[int, logs.Logs]
+"""The logs of one batch, by the size of their held-out part."""
+
+
+def _results(drawing: list[Future[Drawn]]) -> Iterator[Drawn]:
+    """The results in order, each let go of as soon as it is used."""
+    while drawing:
+        yield drawing.pop(0).result()
+
+
+def _drawn(task: Task, seeds: np.ndarray, width: int, world: World, made: list[learners.Learner]) -> Drawn:
+    """Each learner's held-out log has that learner's size, whoever else runs beside it."""
+    sizes = dict.fromkeys(getattr(learner, "held_out", 0) for learner in made)
+    found = {size: logs.sample(world, task.cell.n, seeds.tolist(), task.root_seed, size) for size in sizes}
+    return {size: _in_lanes(one, seeds % width, width) for size, one in found.items()}
 
 
 def _run_batch(
-    task: Task, seeds: np.ndarray, width: int, world: World, policy_class: PolicyClass, made: list[learners.Learner]
+    lanes: np.ndarray,
+    drawn: Drawn,
+    world: World,
+    policy_class: PolicyClass,
+    made: list[learners.Learner],
+    keep_policies: bool,
 ) -> _Batch:
-    """Draw the logs of one batch and fit every learner to them."""
-    lanes, drawn, fitted = seeds % width, {}, []
-    for learner in made:
-        # Each learner's held-out log has that learner's size, whoever else runs beside it.
-        size = getattr(learner, "held_out", 0)
-        if size not in drawn:
-            found = logs.sample(world, task.cell.n, seeds.tolist(), task.root_seed, size)
-            drawn[size] = _in_lanes(found, lanes, width)
-        fitted.append(learners.fit(learner, drawn[size], world, policy_class))
-    policies = jnp.exp(jnp.stack([fits.log_policy for fits in fitted], axis=1)) if task.online else jnp.zeros(0)
-    return _Batch([_measured(fits, lanes) for fits in fitted], policies, next(iter(drawn.values())))
+    """Fit every learner to the logs of one batch."""
+    fitted = [learners.fit(one, drawn[getattr(one, "held_out", 0)], world, policy_class) for one in made]
+    measured = [_measured(fits, lanes) for fits in fitted]
+    if not keep_policies:
+        return _Batch(measured, None, None)
+    policies = jnp.exp(jnp.stack([fits.log_policy for fits in fitted], axis=1))
+    return _Batch(measured, policies, next(iter(drawn.values())))
 
 
 def width_of(cell: Cell) -> int:
@@ -195,9 +222,12 @@ def _measured(fits: learners.Fits, lanes: np.ndarray) -> dict[str, np.ndarray]:
     return {name: values[lanes] for name, values in columns.items()}
 
 
+_STATUS_NAMES = np.array([status.name for status in Status], dtype=object)
+
+
 def _rows(name: str, settings: dict[str, Any], parts: list[dict[str, np.ndarray]], task: Task) -> pd.DataFrame:
     measured: dict[str, Any] = {column: np.concatenate([part[column] for part in parts]) for column in parts[0]}
-    measured["status"] = [Status(int(status)).name for status in measured["status"]]
+    measured["status"] = _STATUS_NAMES[measured["status"]]
     return pd.DataFrame(identity(name, settings, task.cell) | {"seed": list(task.seeds)} | measured)
 
 

@@ -37,7 +37,8 @@ def test_attribute_worlds_fall_into_contexts_and_differences(attributes, context
     assert policies.blocks.rows.shape == (contexts, 1, 2**attributes, attributes)
     np.testing.assert_array_equal(policies.blocks.place, np.arange(contexts * attributes))
     if attributes > 2:
-        assert policies.groups.psi.shape == (contexts, (3**attributes - 1) // 2, attributes)
+        assert policies.groups.psi.shape == (1, (3**attributes - 1) // 2, attributes)
+        assert policies.groups.offset.shape == (contexts, (3**attributes - 1) // 2)
 
 
 def test_every_pair_is_in_the_group_of_its_difference():
@@ -51,7 +52,7 @@ def test_every_pair_is_in_the_group_of_its_difference():
             sign = 1.0 if j < number else -1.0
             for x in range(2):
                 expected = phi[x, e] - phi[x, y]
-                np.testing.assert_array_equal(sign * groups.psi[x, j % number], expected[3 * x : 3 * x + 3])
+                np.testing.assert_array_equal(sign * groups.psi[0, j % number], expected[3 * x : 3 * x + 3])
                 offset = np.log(float(world.reference[x, e]) / float(world.reference[x, y]))
                 np.testing.assert_allclose(sign * groups.offset[x, j % number], offset, atol=1e-12)
 
@@ -132,7 +133,8 @@ def test_structured_fits_are_those_of_the_whole_table(name, place):
         assert bool(found.minimum.converged) and bool(found.minimum.finite)
         np.testing.assert_allclose(found.parameters, expected.parameters, rtol=0, atol=2e-7)
         np.testing.assert_allclose(found.minimum.value, expected.minimum.value, rtol=1e-12)
-        np.testing.assert_allclose(found.minimum.hessian, expected.minimum.hessian, rtol=0, atol=1e-8)
+        # Of the last point evaluated, which may be a step of 1e-7 from the end.
+        np.testing.assert_allclose(found.minimum.hessian, expected.minimum.hessian, rtol=0, atol=1e-6)
         assert 0 < float(found.certificate) < np.inf
 
 

@@ -1,5 +1,7 @@
 """Every bound in every shipped regime that meets its assumptions: violated no more often than delta."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -32,6 +34,8 @@ def test_bounds_hold_wherever_their_assumptions_do(name: str) -> None:
     regime = regimes.load(
         name, [f"n={sizes}", f"seeds={LOGS}", f"learners={learners}", *settings, *FEWER.get(name, [])]
     )
+    # The bounds speak of the fits; rounds after them would take the time.
+    regime = replace(regime, online={})
     found = verdicts(joined(sim.run(regime), regime), regime.delta)
     held = found[found["holds"]]
     assert len(held) and (held["logs"] == LOGS).all()

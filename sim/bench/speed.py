@@ -103,7 +103,7 @@ def _fits_lines(values: dict[str, Any]) -> list[str]:
     lines = []
     for name, packages in contest.PACKAGES.items():
         rate = _number(values[f"{name}_fits_per_second"])
-        lines.append(f"{name:28s} {rate} {'':>9s} {'':>11s}  ridge {values['ridge']:.0e}, in batches, with SubOpt")
+        lines.append(f"{name:28s} {rate} {'':>9s} {'':>11s}  ridge {values['ridge']:.0e}, in batches")
         for key, package in packages.items():
             rate, ratio, apart, setting = (
                 values[f"{name}_{what}_{key}"] for what in ("fits_per_second", "ratio", "disagreement", "setting")

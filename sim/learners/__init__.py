@@ -1,7 +1,6 @@
 """The offline learners, by name, and the batched fit."""
 
 import dataclasses
-import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -122,24 +121,16 @@ def fit(learner: str | Learner, logs: Logs, world: World, policies: PolicyClass 
     chosen = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), chosen)
     if getattr(chosen, "held_out", 0) and not logs.held_out.any():
         raise BadInput(f"{chosen.name}: chooses a setting on held-out edits; draw logs with held_out=200")
-    # NumPy turns counts into floats at a fraction of the cost of a compiled operation.
-    counts = jnp.asarray(logs.counts.astype(float))
-    held_out = jnp.asarray(logs.held_out.astype(float)) if logs.held_out.any() else _no_edits(counts.shape)
-    fits, suboptimality, cost = fit_batch(chosen, EditLog(counts, held_out), world, policies)
+    fits, suboptimality, cost = fit_batch(chosen, EditLog(*logs.as_floats), world, policies)
     return Fits(
         np.asarray(fits.log_policy),
         np.asarray(fits.parameters),
-        _decided(fits, policies),
+        _decided(fits, logs, chosen, world, policies),
         np.asarray(fits.iterations),
         np.asarray(suboptimality),
         np.asarray(cost),
         {name: np.asarray(value) for name, value in fits.notes.items()},
     )
-
-
-@functools.lru_cache(maxsize=4)
-def _no_edits(shape: tuple[int, ...]) -> Array:
-    return jnp.zeros(shape)
 
 
 @jax.jit
@@ -154,16 +145,23 @@ def fit_batch(learner: Learner, logs: EditLog, world: World, policies: PolicyCla
     return jax.vmap(one)(logs)
 
 
-def _decided(fits: Fit, policies: PolicyClass) -> np.ndarray:
+def _decided(fits: Fit, logs: Logs, learner: Learner, world: World, policies: PolicyClass) -> np.ndarray:
     """The statuses, with separation decided where the certificate leaves it open."""
-    status = np.array(fits.status)
-    if fits.pulls is None or not isinstance(policies, LogLinear):
+    status, certificate = np.array(fits.status), np.asarray(fits.certificate)
+    searched = np.isin(status, (Status.ok, Status.iteration_limit)) & (certificate > -np.inf)
+    undecided = np.flatnonzero(searched & ~(certificate < PROVEN))
+    if not len(undecided) or not isinstance(policies, LogLinear):
         return status
     table, support = np.asarray(policies.features.table), np.asarray(policies.support)
-    all_pulls, supported = np.asarray(fits.pulls), support[:, :, None] & support[:, None, :]
-    undecided = ~(np.asarray(fits.certificate) < PROVEN) & np.isin(status, (Status.ok, Status.iteration_limit))
-    for s in np.flatnonzero(undecided):
-        pulls = all_pulls[s] & supported
+    supported = support[:, :, None] & support[:, None, :]
+    for s in undecided:
+        notes = {name: value[s] for name, value in fits.notes.items()}
+        pulls = np.asarray(_pulls(learner, jnp.asarray(logs.counts[s].astype(float)), world, notes)) & supported
         if shows_separation(table, pulls, np.asarray(fits.parameters[s])) or is_separated(table, pulls):
             status[s] = Status.separated
     return status
+
+
+@jax.jit
+def _pulls(learner: Learner, counts: Array, world: World, notes: dict[str, Array]) -> Array:
+    return learner.pulls(counts, world, notes)

@@ -59,8 +59,7 @@ class Fit(NamedTuple):
     """What a learner returns for one log.
 
     `notes` are further numbers for the row, by column name.  `certificate` is below one only if the fit has a finite
-    optimum without its ridge (`sim.learners.separation`), and `pulls` are the comparisons from which that is decided
-    where the certificate leaves it open; -inf and None where the question does not arise.
+    optimum without its ridge; -inf where the question does not arise.
     """
 
     parameters: Float[Array, " p"]
@@ -69,7 +68,6 @@ class Fit(NamedTuple):
     iterations: Int[Array, ""]
     notes: dict[str, Scalar]
     certificate: Scalar
-    pulls: Bool[Array, "X A A"] | None = None
 
 
 class Learner(abc.ABC):
@@ -90,6 +88,10 @@ class Learner(abc.ABC):
     def check(self, world: World, policies: PolicyClass) -> None:
         """Raise `BadInput` if these settings cannot be used in this world with this class; most can."""
         return None
+
+    def pulls(self, counts: Float[Array, "X A A"], world: World, notes: dict[str, Scalar]) -> Bool[Array, "X A A"]:
+        """Where the log's loss falls, without end, as log pi(e|x) - log pi(y|x) grows, for the fit with these notes."""
+        return jnp.zeros(counts.shape, bool)
 
     @abc.abstractmethod
     def fit(self, log: EditLog, world: World, policies: PolicyClass) -> Fit:
@@ -143,6 +145,11 @@ class PolicyLearner(Learner):
         """sum counts * loss as comparisons and demonstrations; None if it is not of that form."""
         return None
 
+    def pulls(self, counts: Float[Array, "X A A"], world: World, notes: dict[str, Scalar]) -> Bool[Array, "X A A"]:
+        """Those of its choices."""
+        choices = self.choices(counts, world)
+        return super().pulls(counts, world, notes) if choices is None else choices.pulls
+
     def derivatives(self, log_policy: LogPolicy, counts: Float[Array, "X A A"], world: World) -> Derivatives:
         """Value, gradient and curvature, in the table, of sum counts * loss."""
         choices = self.choices(counts, world)
@@ -193,7 +200,7 @@ class PolicyLearner(Learner):
         if choices is None or not isinstance(policies, LogLinear):
             return found
         certificate = jnp.where(fitted.edits > 0, solution.certificate, -jnp.inf)
-        return found._replace(pulls=choices.pulls, certificate=certificate)
+        return found._replace(certificate=certificate)
 
 
 def answer(

@@ -114,6 +114,10 @@ class EarlyHeldOut(Learner):
         """The fields, and the objective that every lam of the grid shares."""
         return super().settings() | {"objective": "losses"}
 
+    def pulls(self, counts: Array, world: World, notes: dict[str, Array]) -> Array:
+        """Those of the lam that was chosen."""
+        return Early(notes["lam_chosen"], self.link, self.ridge).pulls(counts, world, notes)
+
     def fit(self, log: EditLog, world: World, policies: PolicyClass) -> Fit:
         """Fit every lam of the grid; keep the fit with the smallest held-out preference loss."""
         score = Preference()
