@@ -2,9 +2,9 @@
 
 All get counts that are aggregated before the clock starts.  Ours fits a batch of logs in one compiled call and
 returns parameters, convergence and the certificate of a finite fit; the others fit one log at a time, with the
-loosest tolerance with which they agree with ours on every log compared.  All are timed in turn, several times; the best time of each
-counts, and the best setting of each package.  Ours has a ridge of `RIDGE`, the others none: the exact test of
-separation needs one, and its pull on an estimate is some 1e-8.
+loosest tolerance with which they agree with ours on every log compared.  All are timed in turn, several times; the
+best time of each counts, and the best setting of each package.  Ours has a ridge of `RIDGE`, the others none: the
+exact test of separation needs one, and its pull on an estimate is some 1e-8.
 """
 
 import time
@@ -182,10 +182,10 @@ def _ours(learner: PolicyLearner, batches: list[Logs], world: World) -> Callable
 
     def gather(counts: Array) -> tuple[Array | None, ...]:
         choices, wins, losses = policies.gather(learner.choices(counts / jnp.sum(counts), world))  # type: ignore[arg-type]
-        return choices.shown, wins, losses
+        return choices.compared, choices.shown, wins, losses
 
-    def fit(shown: Array | None, wins: Array | None, losses: Array | None, n: Array) -> tuple[Array, ...]:
-        choices = Choices(None, shown, world.reference, jnp.ones(()))
+    def fit(compared: Any, shown: Any, wins: Any, losses: Any, n: Array) -> tuple[Array, ...]:
+        choices = Choices(compared, shown, world.reference, jnp.ones(()))
         found = policies.minimise_gathered(Gathered(choices, wins, losses), RIDGE / n)
         return found.parameters, found.minimum.converged, found.certificate
 
