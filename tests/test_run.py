@@ -1,4 +1,4 @@
-"""Runs: rows, result folder, resume, extension, refusal, failure, kill -9, and a real Dask cluster."""
+"""Runs: rows, result folder, resume, extension, refusal, failure, and kill -9."""
 
 import json
 import os
@@ -293,20 +293,3 @@ def test_interruption_says_how_to_go_on(small: str, tmp_path: Path) -> None:
     assert process.returncode == 130
     assert "--resume" in said.splitlines()[-1] and "Traceback" not in said
     assert not (tmp_path / "cut" / "table.parquet").exists()
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("default")
-def test_a_dask_cluster_gives_the_same_table(small: str, whole: pd.DataFrame) -> None:
-    from distributed import LocalCluster
-
-    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
-        table = sim.run(small, dask=cluster.scheduler_address)
-    pd.testing.assert_frame_equal(table, whole)
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("default")
-def test_no_scheduler_is_bad_input(small: str) -> None:
-    with pytest.raises(BadInput, match="no scheduler answers"):
-        sim.run(small, dask="not-an-address")

@@ -1,0 +1,73 @@
+"""Runs on a real Dask cluster of processes: the same table, whatever happens to a worker."""
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import sim
+from sim import BadInput, regimes, sweep
+
+REGIME = """
+n = [40, 60, 80, 100, 200]
+seeds = {seeds}
+learners = ["reference", "sup", "pref", "cost"]
+[world]
+family = "attributes"
+attributes = 2
+contexts = 2
+strength = [1.0, 0.4]
+[pref]
+link = ["balance", "paper"]
+"""
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
+
+
+@pytest.fixture(scope="module")
+def regime(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("regime") / "small.toml"
+    path.write_text(REGIME.format(seeds=2 * sweep.LANES + 7))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def whole(regime: str) -> pd.DataFrame:
+    return sim.run(regime)
+
+
+def test_a_cluster_gives_the_same_table(regime: str, whole: pd.DataFrame) -> None:
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+        table = sim.run(regime, dask=cluster.scheduler_address)
+    pd.testing.assert_frame_equal(table, whole, check_exact=True)
+
+
+def test_a_worker_killed_in_the_middle_changes_nothing(regime: str, whole: pd.DataFrame, tmp_path: Path) -> None:
+    from distributed import LocalCluster
+
+    chunks, killed = tmp_path / "run" / "chunks", []
+
+    def kill(pids: list[int]) -> None:
+        while not list(chunks.glob("*.parquet")):
+            time.sleep(0.01)
+        os.kill(pids[0], signal.SIGKILL)
+        killed.append(len(list(chunks.glob("*.parquet"))))
+
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+        thread = threading.Thread(target=kill, args=([nanny.pid for nanny in cluster.workers.values()],), daemon=True)
+        thread.start()
+        table = sim.run(regime, tmp_path / "run", dask=cluster.scheduler_address)
+    # In the middle: some chunks were there, and more were to come.
+    assert killed and 0 < killed[0] < len(sweep.plan(regimes.load(regime), set()))
+    pd.testing.assert_frame_equal(table, whole, check_exact=True)
+
+
+def test_no_scheduler_is_bad_input(regime: str) -> None:
+    with pytest.raises(BadInput, match="no scheduler answers"):
+        sim.run(regime, dask="not-an-address")
