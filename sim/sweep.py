@@ -29,8 +29,8 @@ from sim.store import MEASURED
 from sim.summary import with_labels
 from sim.world import World
 
-LANES = 200
-"""Logs of one compiled batch, or fewer where their counts would exceed `MEMORY`."""
+LANES, ONLINE_LANES = 200, 100
+"""Logs of one compiled batch, without and with an online phase; fewer where their counts would exceed `MEMORY`."""
 
 MEMORY = 2**25
 """Counts that a batch may hold."""
@@ -73,7 +73,7 @@ def run_task(task: Task) -> Result:
     plugins.load(task.plugins)
     world, policy_class = build(describe(task.cell))
     made = [learners.make(name, **settings) for name, settings in task.learners]
-    width = width_of(task.cell)
+    width = width_of(task.cell, bool(task.online))
     blocks = [np.array(list(block)) for _, block in itertools.groupby(task.seeds, lambda seed: seed // width)]
     with ThreadPoolExecutor(1) as ahead:
         # The logs of the next batch are drawn while the learners fit this one.
@@ -140,9 +140,9 @@ def _run_batch(
     return _Batch(measured, policies, next(iter(drawn.values())))
 
 
-def width_of(cell: Cell) -> int:
+def width_of(cell: Cell, online: bool) -> int:
     """The lanes of a batch: a function of the world's shape, so that no machine or chunk changes a number."""
-    return max(1, min(LANES, MEMORY // _counts(describe(cell))))
+    return max(1, min(ONLINE_LANES if online else LANES, MEMORY // _counts(describe(cell))))
 
 
 @functools.cache
@@ -156,7 +156,7 @@ def setting_of(cell: Cell, seeds: tuple[int, ...] = (0,), root_seed: int = 0) ->
     """Where the online phase of a cell plays, for the seeds of one block."""
     parameters = {key: value for key, value in cell.world.items() if key != "content"}
     words, (world, _) = json.dumps(asdict(cell), sort_keys=True), build(describe(cell))
-    width = width_of(cell)
+    width = width_of(cell, online=True)
     lanes = np.array(seeds) % width
     return Setting(words, cell.family, parameters, cell.user, world, seeds[0] // width, width, lanes, root_seed)
 
@@ -261,7 +261,7 @@ def plan(regime: Regime, done: set[str]) -> list[Task]:
 def _seeds_of_a_task(cell: Cell, online: Plan | None) -> int:
     # The online phase draws by batch.
     batches = 1 if online else max(1, min(BATCHES, WORK // _counts(describe(cell))))
-    return batches * width_of(cell)
+    return batches * width_of(cell, bool(online))
 
 
 def online_plan(regime: Regime) -> Plan | None:

@@ -12,7 +12,7 @@ from sim.online import UCB, arms, edited_by, play, train
 from sim.online.gaps import costs, kinds_of, max_gaps, ranks, text_tables
 from sim.online.settings import axes_of
 from sim.summary import resampling
-from sim.sweep import LANES
+from sim.sweep import ONLINE_LANES
 
 REGIME = """
 title = "t"
@@ -179,9 +179,9 @@ def test_blocks_of_seeds_have_their_own_draws(file: str) -> None:
     text = Path(file).read_text().replace('alpha = [0.2, "theory"]\n', "")
     path = Path(file).with_name("blocks.toml")
     path.write_text(text)
-    rows = sim.run_online(str(path), overrides=[*less, f"seeds={LANES + 2}", "test_user.other_optimum=0.0"])
+    rows = sim.run_online(str(path), overrides=[*less, f"seeds={ONLINE_LANES + 2}", "test_user.other_optimum=0.0"])
     paid = rows[(rows["method"] == "uniform") & (rows["round"] == 3)].set_index("seed")["cost"]
-    assert len(paid) == LANES + 2 and paid.nunique() > 2
+    assert len(paid) == ONLINE_LANES + 2 and paid.nunique() > 2
 
 
 def test_phases_of_a_test_user(tmp_path: Path) -> None:

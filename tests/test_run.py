@@ -28,6 +28,8 @@ strength = [1.0, 0.4]
 link = ["balance", "paper"]
 """
 SETTINGS = ["learner", "link", "lam", "ridge", "radius"]
+TASK = sweep.BATCHES * sweep.LANES
+"""Seeds of one task of a small world."""
 MEDLEY = str(Path(sys.executable).parent / "medley")
 
 
@@ -256,15 +258,15 @@ def test_infinite_suboptimality_is_a_row_and_not_drawn(tmp_path: Path) -> None:
 
 
 def test_every_lane_has_its_seed(small: str) -> None:
-    regime = regimes.load(small, [f"seeds={sweep.LANES + 3}", "n=[40]", "world.strength=1.0"])
+    regime = regimes.load(small, [f"seeds={TASK + 3}", "n=[40]", "world.strength=1.0"])
     blocks = [task.seeds for task in sweep.plan(regime, set())]
-    assert [len(block) for block in blocks] == [sweep.LANES, 3]
-    assert sorted(seed for block in blocks for seed in block) == list(range(sweep.LANES + 3))
+    assert [len(block) for block in blocks] == [TASK, 3]
+    assert sorted(seed for block in blocks for seed in block) == list(range(TASK + 3))
 
 
 @pytest.mark.slow
 def test_kill_9_and_resume_give_the_same_table(small: str, tmp_path: Path) -> None:
-    many = ["--set", "n=[40, 60, 80, 100, 120, 140, 160, 200]", "--seeds", "150"]
+    many = ["--set", "n=[40, 60, 80, 100, 120, 140, 160, 200]", "--seeds", "1500"]
     command = [MEDLEY, "run", small, *many]
     subprocess.run([*command, "--out", str(tmp_path / "whole")], check=True, capture_output=True)
     process = subprocess.Popen([*command, "--out", str(tmp_path / "cut")], stderr=subprocess.DEVNULL)
@@ -282,7 +284,7 @@ def test_kill_9_and_resume_give_the_same_table(small: str, tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_interruption_says_how_to_go_on(small: str, tmp_path: Path) -> None:
-    many = ["--set", "n=[40, 60, 80, 100, 120, 140, 160, 200]", "--seeds", "400"]
+    many = ["--set", "n=[40, 60, 80, 100, 120, 140, 160, 200]", "--seeds", "1500"]
     command = [MEDLEY, "run", small, *many, "--out", str(tmp_path / "cut")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 300
