@@ -14,11 +14,12 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from scipy import optimize
 
-from bounds import quadratic_forms
-from sim import checks, newton
+from bounds import quadratic_forms, without_kernel
+from bounds.moments import ArrayLike, Moments
+from sim import checks, newton, record_logs
 from sim.errors import BadInput
 from sim.learners import Cost, Learner
-from sim.learners.contract import EditLog, PolicyLearner
+from sim.learners.contract import PolicyLearner
 from sim.policies import LogLinear, PolicyClass, PolicyList, log_linear
 from sim.world import World
 
@@ -29,9 +30,6 @@ BLOCK = 4096
 """Triples whose losses are differentiated at once: the memory is this times the table of the policy."""
 
 
-ArrayLike = Array | np.ndarray
-
-
 class Triples(NamedTuple):
     """The possible triples of a log, with their probabilities."""
 
@@ -39,19 +37,6 @@ class Triples(NamedTuple):
     context: Int[Array, " N"]
     response: Int[Array, " N"]
     edited: Int[Array, " N"]
-
-
-class Moments(NamedTuple):
-    """What the expansion needs at the minimiser, in coordinates of the identified directions.
-
-    `slope` and `bend` are gradient and Hessian of S, `variance` is V = H^-1 G H^-1, `bias` is b.
-    """
-
-    slope: Float[ArrayLike, " k"]
-    bend: Float[ArrayLike, "k k"]
-    variance: Float[ArrayLike, "k k"]
-    bias: Float[ArrayLike, " k"]
-    ridge_pull: Float[ArrayLike, ""]
 
 
 @dataclass(frozen=True)
@@ -127,8 +112,9 @@ class PessimisticPrediction(Prediction):
 
 @jax.jit
 def _price(learner: Cost, world: World, policies: PolicyClass, n: Array) -> Array:
-    expected = EditLog(n * world.triple_law(), jnp.zeros_like(world.editor.kernel))
-    return world.suboptimality(jnp.exp(learner.fit(expected, world, policies).log_policy))
+    visits = n * world.context_probs[:, None] * world.reference
+    found = learner.fit_visits(visits, visits * world.expected_cost, jnp.ones((), bool), world, policies)
+    return world.suboptimality(jnp.exp(found.log_policy))
 
 
 def predict(learner: Learner, world: World, policies: PolicyClass | None = None, ridge: float = 0.0) -> Prediction:
@@ -163,15 +149,37 @@ def predict(learner: Learner, world: World, policies: PolicyClass | None = None,
         return Prediction(None, None, "ok", "cost learning has a prediction for the linear cost class only")
     if not hasattr(learner, "loss") or not hasattr(learner, "log_policy"):
         raise BadInput(f"learner '{learner.name}': has no loss of one triple, so there is no prediction for it")
+    if record_logs.needed(world):
+        return _pessimistic(without_table(learner, world, ridge), learner, world)
     triples = possible_triples(world)
     if not np.any(np.asarray(triples.response) != np.asarray(triples.edited)):
         at_reference = float(world.suboptimality(world.reference))
         return Prediction(at_reference, 0.0, "rank_deficient", "no edits: every direction is free")
-    found = _of_minimiser(learner, world, policies, triples, ridge)
+    return _pessimistic(_of_minimiser(learner, world, policies, triples, ridge), learner, world)
+
+
+def _pessimistic(found: Prediction, learner: Learner, world: World) -> Prediction:
+    """The prediction with the price of pessimism, where the learner pays it."""
     if isinstance(learner, Cost) and float(learner.radius) > 0 and found.coefficient is not None:
         reason = "pessimism costs log n / n: there is no 1/n coefficient"
         return PessimisticPrediction(found.limit, None, found.status, reason, None, learner, world, found.coefficient)
     return found
+
+
+def without_table(learner: Learner, world: World, ridge: float = 0.0) -> Prediction:
+    """As `predict`, for the log-linear class of attributes, without a table of the kernel; empty where it needs one."""
+    try:
+        limit, moments = without_kernel.expansion(learner, world)
+    except without_kernel.Missing as missing:
+        return Prediction(None, None, reason=str(missing))
+    return _expanded(limit, moments, ridge)
+
+
+def _expanded(limit: float, moments: Moments, ridge: float, status: str = "ok", free: str | None = None) -> Prediction:
+    moments = Moments(*(np.asarray(part) for part in moments))
+    coefficient = float(moments.slope @ moments.bias + 0.5 * np.sum(moments.bend * moments.variance))
+    coefficient -= ridge * float(moments.ridge_pull)
+    return Prediction(limit, coefficient, status, free, moments)
 
 
 def possible_triples(world: World) -> Triples:
@@ -212,12 +220,7 @@ def _of_minimiser(learner: Learner, world: World, policies: PolicyClass, triples
     limit = max(float(subopt), 0.0)
     if not np.isfinite(limit):
         return Prediction(None, None, "ok", "infinite: the limit gives responses that the optimum never gives")
-    moments = Moments(*(np.asarray(part) for part in moments))
-    coefficient = float(moments.slope @ moments.bias + 0.5 * np.sum(moments.bend * moments.variance))
-    coefficient -= ridge * float(moments.ridge_pull)
-    if free is None:
-        return Prediction(limit, coefficient, moments=moments)
-    return Prediction(limit, coefficient, "rank_deficient", free, moments)
+    return _expanded(limit, moments, ridge, "ok" if free is None else "rank_deficient", free)
 
 
 def _full_rank(hessian: np.ndarray, units: np.ndarray) -> bool:

@@ -8,10 +8,12 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from bounds import realizability
 from sim import checks
+from sim.features import AttributeFeatures
 from sim.policies import LogLinear, PolicyClass, PolicyList, centred_regression
 from sim.world import World
 
@@ -75,6 +77,9 @@ def _reach(world: World, policies: PolicyClass, ball: float | None) -> float:
 def largest_feature(world: World, policies: Any) -> float:
     """B = max |phi| over the support of the log-linear class."""
     given = np.asarray(policies.support) & seen(world)[:, None]
+    if isinstance(policies.features, AttributeFeatures):
+        squares = policies.features.quadratic(jnp.eye(policies.dimension))
+        return math.sqrt(float(np.asarray(squares)[given].max()))
     return float(np.linalg.norm(np.asarray(policies.features.table)[given], axis=1).max())
 
 
@@ -94,6 +99,9 @@ def _uniform(policies: PolicyClass) -> np.ndarray:
 
 
 def _norm(world: World, policy: np.ndarray) -> float:
+    features = world.policy_features
+    if isinstance(features, AttributeFeatures) and np.all(policy > 0):
+        return float(np.linalg.norm(realizability.cube_parameters(features, np.log(policy))))
     return float(np.linalg.norm(np.linalg.lstsq(*centred_regression(world, policy), rcond=None)[0]))
 
 

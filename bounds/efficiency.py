@@ -7,7 +7,8 @@ from scipy.optimize import brentq
 
 from bounds.bound import EXACT
 from bounds.realizability import log_linear_residual
-from sim import kernels
+from bounds.without_kernel import NO_KERNEL
+from sim import kernels, record_logs
 from sim.errors import BadInput
 from sim.world import World
 
@@ -60,6 +61,8 @@ def efficiency_floor(world: World) -> tuple[float | None, str | None]:
 
     Source: docs/theory.md 5.6.
     """
+    if record_logs.needed(world):
+        return None, NO_KERNEL
     form = edit_form(world)
     if form is None:
         return None, "the user's kernel is neither a redraw nor a lazy one of the optimum"

@@ -1,11 +1,15 @@
 """What theory says of one learner in one world: its prediction, and every bound that speaks of it."""
 
-from bounds import asymptotics, finite_class, pessimism
+import math
+
+from bounds import asymptotics, contraction, finite_class, pessimism
 from bounds.asymptotics import Prediction
-from bounds.bound import Bound
+from bounds.bound import EXACT, Bound
 from sim.learners import Cost, Learner
 from sim.policies import LogLinear, PolicyClass
 from sim.world import World
+
+NO_BALANCE = "whether balance holds needs a table of the edit kernel, which does not fit"
 
 
 def predicted(learner: Learner, world: World, policies: PolicyClass | None) -> Prediction:
@@ -32,7 +36,15 @@ def bounds_of(
         spoken_of = is_pessimistic(learner, policies, "linear")
         return _of_cost(learner, world, ns, delta) if spoken_of else {}
     names = finite_class.bounds_for(learner.name, getattr(learner, "link", "balance"))
+    if learner.name == "pref" and _balance_is_open(world):
+        return {name: [Bound(math.inf, {}, {}, NO_BALANCE) for _ in ns] for name in names}
     return {name: finite_class.values(name, world, policies, ns, delta) for name in names}
+
+
+def _balance_is_open(world: World) -> bool:
+    """Whether the two proved ends of the balance violation leave open if balance holds (large worlds)."""
+    ends = contraction.interval("balance_violation", world)
+    return bool(ends.lower.max() <= EXACT < ends.upper.max())
 
 
 def is_pessimistic(learner: Learner, policies: PolicyClass, *classes: str) -> bool:

@@ -14,6 +14,8 @@ from bounds import realizability
 from bounds.bound import Bound
 from bounds.coverage import policy_concentrability
 from sim import checks
+from sim.distances import AttributeDistance, largest
+from sim.editors import DenseEditor, MixtureEditor
 from sim.learners.cost import Cost
 from sim.learners.defaults import RIDGE
 from sim.world import World
@@ -166,12 +168,19 @@ def noise_scale(world: World) -> float:
 
 
 def _largest_paid(world: World) -> float:
+    if isinstance(world.distance, AttributeDistance) and np.all(np.asarray(world.reference) > 0):
+        # Every response is given, and the attributes of a product that may change at all may change together.
+        editor, seen = world.editor, np.asarray(world.context_probs) > 0
+        assert not isinstance(editor, DenseEditor)
+        products = editor.editors if isinstance(editor, MixtureEditor) else (editor,)
+        most = [np.any(np.asarray(part.flips()) > 0, axis=2).sum(axis=1)[seen].max(initial=0) for part in products]
+        return float(world.distance.scale) * float(max(most))
     paid = np.asarray(world.triple_law()) > 0
     return float(np.max(np.where(paid, np.asarray(world.distance), 0.0)))
 
 
 def _declared(world: World, c_max: float | None) -> float:
-    return float(np.max(np.asarray(world.distance))) if c_max is None else checks.positive("c_max", c_max)
+    return float(largest(world.distance)) if c_max is None else checks.positive("c_max", c_max)
 
 
 def _weight_norm(world: World) -> float:

@@ -6,7 +6,7 @@ from typing import Any
 from bounds import asymptotics, efficiency, of_learner
 from bounds.asymptotics import Prediction
 from bounds.who_wins import best_weight
-from sim import checks
+from sim import checks, record_logs
 from sim.learners import Early, Learner
 from sim.policies import PolicyClass, log_linear
 from sim.world import World
@@ -49,8 +49,8 @@ def predictions(
         values |= _at(found, learner, world, policies, int(checks.whole("n", n, 1)), delta)
         reasons |= {
             name: found.reason or "no normal limit, or a level too near 0 or 1"
-            for name in ("predicted", "quantile")
-            if values[name] is None
+            for name in ("predicted", "quantile", "best_lam", "best_lam_predicted")
+            if name in values and values[name] is None
         }
     return values | {"reasons": reasons}
 
@@ -66,7 +66,9 @@ def _at(
         "quantile": found.quantile(n, 1 - delta),
     }
     if isinstance(learner, Early):
-        lam, predicted = best_weight(world, n, learner.link, policies)
+        # Without a prediction at one weight there is none at another.
+        nothing = found.limit is None and record_logs.needed(world)
+        lam, predicted = (None, None) if nothing else best_weight(world, n, learner.link, policies)
         values |= {"best_lam": lam, "best_lam_predicted": predicted}
     return values | {"bounds": {name: _shown(found[0]) for name, found in bounds.items()}}
 

@@ -25,9 +25,14 @@ def linear_cost_residual(world: World) -> float:
     return float(np.abs(fitted - np.asarray(world.expected_cost)).max())
 
 
+def cube_parameters(features: AttributeFeatures, logs: np.ndarray) -> np.ndarray:
+    """The least-squares parameters (d,) of a table of logarithms (X, A), with one intercept per context."""
+    return features.least_squares(logs - logs.mean(axis=1, keepdims=True))
+
+
 def _cube_residual(features: AttributeFeatures, logs: np.ndarray) -> float:
     centred = logs - logs.mean(axis=1, keepdims=True)
-    fitted = features.pull(jnp.asarray(features.least_squares(centred)))
+    fitted = features.pull(jnp.asarray(cube_parameters(features, logs)))
     return float(np.abs(centred - np.asarray(fitted)).max())
 
 

@@ -17,6 +17,7 @@ from sim.learners import Fits, fit, make  # noqa: E402
 from sim.learners import register as register_learner  # noqa: E402
 from sim.logs import Logs, Records, sample, sample_records, to_counts, to_records  # noqa: E402
 from sim.pytrees import pytree  # noqa: E402
+from sim.record_logs import RecordLogs  # noqa: E402
 from sim.users import User, register_editor  # noqa: E402
 from sim.world import World, from_reference, plant  # noqa: E402
 
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
     from sim.store import load
 
 __all__ = [
-    "BadInput", "Fits", "Logs", "Records", "User", "World", "fit", "from_reference", "load", "make", "plant", "pytree",
-    "register_editor", "register_family", "register_learner", "run", "run_online", "sample", "sample_records",
-    "to_counts", "to_records", "world",
+    "BadInput", "Fits", "Logs", "RecordLogs", "Records", "User", "World", "fit", "from_reference", "load", "make",
+    "plant", "pytree", "register_editor", "register_family", "register_learner", "run", "run_online", "sample",
+    "sample_records", "to_counts", "to_records", "world",
 ]  # fmt: skip
 
 # Tables take a third of a second to import, and one world or one prediction needs none.

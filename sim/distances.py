@@ -68,3 +68,12 @@ def largest(distance: Distance) -> Float[Array, ""]:
     if isinstance(distance, AttributeDistance):
         return distance.scale * distance.attributes
     return jnp.max(distance)
+
+
+def as_table(distance: Distance) -> Float[Array, "A A"]:
+    """All distances, where they fit; of traced numbers too."""
+    if isinstance(distance, AttributeDistance):
+        require_table("edit distance", distance.shape[0])
+        index = jnp.arange(distance.shape[0])
+        return distance[index[:, None], index]
+    return jnp.asarray(distance)

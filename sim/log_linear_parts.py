@@ -126,6 +126,23 @@ class Shown(NamedTuple):
         return Expansion(number @ level - theta @ target, number @ means - target, hessian)
 
 
+class ShownOnCube(NamedTuple):
+    """-sum over demonstrations of log pi(e|x) of one context, for the features e - 1/2 of the whole cube {0, 1}^k.
+
+    `number` is the weight of all demonstrations, `target` the weighted sum of their features.
+    """
+
+    number: Float[Array, ""]
+    target: Float[Array, " k"]
+
+    def expand(self, theta: Float[Array, " k"]) -> Expansion:
+        """log Z = sum_j log(2 cosh(theta_j / 2)): attributes are independent, and the Hessian is diagonal."""
+        loss, _, bend = logistic_loss(theta)
+        level = jnp.sum(loss + theta / 2)
+        gradient = self.number * jnp.tanh(theta / 2) / 2 - self.target
+        return Expansion(self.number * level - theta @ self.target, gradient, jnp.diag(self.number * bend))
+
+
 class Grouped(NamedTuple):
     """sum over groups of wins log(1 + exp(-m)) + losses log(1 + exp(m)), m = scale (<theta, psi> - offset)."""
 
@@ -174,7 +191,7 @@ class Paired(NamedTuple):
         return Expansion(value, features.push(slope), features.pair_gram(curvature))
 
 
-Part = Shown | Grouped | Paired
+Part = Shown | ShownOnCube | Grouped | Paired
 
 
 def axes(part: "Part | Seen") -> Any:
@@ -204,6 +221,11 @@ def _differences(groups: Groups) -> tuple[Array, Array | None]:
     if len(groups.psi) == len(groups.offset):
         return groups.psi, products
     return groups.psi[0], None if products is None else products[0]
+
+
+def of_differences(psi: Array, offset: Array, wins: Array, losses: Array, scale: Array) -> Grouped:
+    """The part of comparisons with differences of features psi (B, M, k), offsets, wins and losses (B, M)."""
+    return Grouped(psi, _products(psi), offset, wins, losses, _per_block(scale, psi))
 
 
 def paired(rows: Array, compared: Array, reference: Array, scale: Array) -> Paired:

@@ -2,7 +2,7 @@
 
 In a finite world the table of counts N[x, y, e] says all that a log says (the cost of a triple is a function of
 it), and one multinomial draw samples it: the time does not grow with n (docs/theory.md 7).  Records are for what
-needs an order: the online phase, export.
+needs an order: the online phase, export; and for worlds too large for the table (`sim.record_logs`).
 
 The log of (world, n, seed) is a function of the law of the triple, n, the seed and the root seed alone.
 """
@@ -17,7 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from sim import record_logs
 from sim.errors import BadInput
+from sim.record_logs import RecordLogs, Triples
 from sim.world import World
 
 # Spacing of the grid on which the law is read when it is turned into a key: fine enough to tell worlds apart,
@@ -58,8 +60,10 @@ class Records:
     cost: np.ndarray
 
 
-def sample(world: World, n: int, seeds: int | list[int] | range = 1, root_seed: int = 0, held_out: int = 0) -> Logs:
-    """Draw one log of n triples per seed.
+def sample(
+    world: World, n: int, seeds: int | list[int] | range = 1, root_seed: int = 0, held_out: int = 0
+) -> Logs | RecordLogs:
+    """Draw one log of n triples per seed: tables of counts, or records where tables do not fit.
 
     Args:
         world: the world that is logged.
@@ -69,12 +73,14 @@ def sample(world: World, n: int, seeds: int | list[int] | range = 1, root_seed: 
         held_out: triples of the independent held-out log of each seed.
 
     Raises:
-        BadInput: n < 1, no seeds, a negative seed.
+        BadInput: n < 1, no seeds, a negative seed, more triples than fit where logs are records.
     """
     seeds = _seeds(seeds)
     _require_count("n", n, 1)
     _require_count("held_out", held_out, 0)
     _require_count("root_seed", root_seed, 0)
+    if record_logs.needed(world):
+        return _sample_by_records(world, n, seeds, root_seed, held_out)
     law = _law(world)
     key = law_key(law)
     counts = _draw(law, n, [[root_seed, *key, n, seed, 0] for seed in seeds])
@@ -85,18 +91,39 @@ def sample(world: World, n: int, seeds: int | list[int] | range = 1, root_seed: 
     return Logs(counts, held, n)
 
 
+def _sample_by_records(world: World, n: int, seeds: list[int], root_seed: int, held_out: int) -> RecordLogs:
+    """As `sample`, of a world whose editor edits attributes."""
+    law = record_logs.law_of(world)
+    key = law_key(law.numbers())
+    drawn = record_logs.draw(law, n, [[root_seed, *key, n, seed, 3] for seed in seeds])
+    held = record_logs.draw(law, held_out, [[root_seed, *key, n, seed, 4, held_out] for seed in seeds])
+    return RecordLogs(drawn.context, drawn.response, drawn.edited, held, n)
+
+
 def sample_records(world: World, n: int, seed: int = 0, root_seed: int = 0) -> Records:
     """Draw one log of n triples in order; its law is that of `sample`, its draws are its own."""
     _require_count("n", n, 1)
     _require_count("seed", seed, 0)
     _require_count("root_seed", root_seed, 0)
+    if record_logs.needed(world):
+        drawn = _sample_by_records(world, n, [seed], root_seed, 0).of(0)
+        return Records(*drawn, np.asarray(world.distance[drawn.response, drawn.edited]))
     law = _law(world)
     rng = np.random.default_rng([root_seed, *law_key(law), n, seed, 2])
     return _records(rng.choice(law.size, size=n, p=law.ravel()), law.shape, world)
 
 
 def to_counts(records: Records, world: World) -> np.ndarray:
-    """The table of counts (X, A, A) of one log."""
+    """The table of counts (X, A, A) of one log.
+
+    Raises:
+        BadInput: a world too large for the table.
+    """
+    if record_logs.needed(world):
+        raise BadInput(
+            f"to_counts: a table of all triples of {world.responses} responses does not fit, expected at most"
+            f" {record_logs.LARGEST_COUNTED}; use the records themselves"
+        )
     shape = (world.contexts, world.responses, world.responses)
     cells = np.ravel_multi_index((records.context, records.response, records.edited), shape)
     return np.bincount(cells, minlength=int(np.prod(shape))).reshape(shape)
@@ -106,6 +133,13 @@ def to_records(counts: np.ndarray, world: World, seed: int = 0) -> Records:
     """One log with this table of counts (X, A, A), in uniformly random order."""
     cells = np.repeat(np.arange(counts.size), counts.ravel())
     return _records(np.random.default_rng(seed).permutation(cells), counts.shape, world)
+
+
+def as_record_logs(records: list[Records]) -> RecordLogs:
+    """Logs of the same size as `sample` gives them for large worlds, without held-out triples."""
+    drawn = Triples(*(np.stack([getattr(one, name) for one in records]) for name in Triples._fields))
+    nothing = Triples(*(part[:, :0] for part in drawn))
+    return RecordLogs(drawn.context, drawn.response, drawn.edited, nothing, drawn.context.shape[1])
 
 
 def law_key(law: np.ndarray) -> list[int]:

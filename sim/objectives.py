@@ -64,6 +64,24 @@ class Choices(NamedTuple):
         return found | ((self.shown > 0)[:, None, :] & ~jnp.eye(responses, dtype=bool))
 
 
+class ChoiceWeights(NamedTuple):
+    """A loss of one triple made of choices: what its comparison weighs, if it is an edit, and its demonstration.
+
+    compared log(1 + exp(-scale (r(e) - r(y)))) 1[e != y] - shown log pi(e|x), r = log(pi / pi_ref); None for no such
+    part.
+    """
+
+    compared: Array | float | None
+    shown: Array | float | None
+    scale: Array | float = 1.0
+
+    def of(self, counts: Float[Array, "X A A"], reference: Float[Array, "X A"]) -> Choices:
+        """sum counts * loss."""
+        edits = None if self.compared is None else self.compared * counts * ~jnp.eye(counts.shape[1], dtype=bool)
+        shown = None if self.shown is None else self.shown * jnp.sum(counts, axis=1)
+        return Choices(edits, shown, reference, jnp.asarray(self.scale, float))
+
+
 class Objective(NamedTuple):
     """A function of the log-policy table to minimise, with its derivatives.
 

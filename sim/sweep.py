@@ -18,12 +18,13 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array
 
-from sim import families, learners, logs, plugins, policies, regimes
+from sim import families, learners, logs, plugins, policies, record_logs, regimes
 from sim.errors import BadInput
 from sim.learners import Status
 from sim.online.phase import Plan, PolicyLists, Setting, online_rows
 from sim.online.test_users import points as test_users
 from sim.policies import PolicyClass
+from sim.record_logs import RecordLogs
 from sim.regimes import Cell, Regime
 from sim.store import MEASURED
 from sim.summary import with_labels
@@ -33,7 +34,7 @@ LANES, ONLINE_LANES = 200, 100
 """Logs of one compiled batch, without and with an online phase; fewer where their counts would exceed `MEMORY`."""
 
 MEMORY = 2**25
-"""Counts that a batch may hold."""
+"""Counts, or other numbers, that a batch may hold."""
 
 BATCHES, WORK = 10, 2**18
 """Batches of one task: at most the first number, and fewer where a log has many counts, so that no task is long."""
@@ -79,7 +80,7 @@ def run_task(task: Task) -> Result:
         # The logs of the next batch are drawn while the learners fit this one.
         drawing = [ahead.submit(_drawn, task, seeds, width, world, made) for seeds in blocks]
         batches = [
-            _run_batch(seeds % width, taken, world, policy_class, made, bool(task.online))
+            _run_batch(_places(seeds, width, world), taken, world, policy_class, made, bool(task.online))
             for seeds, taken in zip(blocks, _results(drawing), strict=True)
         ]
     tables = [
@@ -90,7 +91,7 @@ def run_task(task: Task) -> Result:
     if task.online is None:
         return Result(rows, None)
     (batch,) = batches
-    assert batch.policies is not None and batch.logs is not None
+    assert batch.policies is not None and isinstance(batch.logs, logs.Logs)
     labels = tuple(with_labels(rows)["label"].drop_duplicates())
     lists = PolicyLists(labels, tuple(learner.baseline for learner in made), batch.policies, batch.logs)
     return Result(rows, online_rows(setting_of(task.cell, task.seeds, task.root_seed), lists, task.online))
@@ -103,11 +104,16 @@ class _Batch(NamedTuple):
 
     measured: list[dict[str, np.ndarray]]
     policies: Array | None
-    logs: logs.Logs | None
+    logs: logs.Logs | RecordLogs | None
 
 
-Drawn = dict[int, logs.Logs]
+Drawn = dict[int, logs.Logs | RecordLogs]
 """The logs of one batch, by the size of their held-out part."""
+
+
+def _places(seeds: np.ndarray, width: int, world: World) -> np.ndarray:
+    """Where the seeds stand in their batch."""
+    return np.arange(len(seeds)) if record_logs.needed(world) else seeds % width
 
 
 def _results(drawing: list[Future[Drawn]]) -> Iterator[Drawn]:
@@ -120,7 +126,11 @@ def _drawn(task: Task, seeds: np.ndarray, width: int, world: World, made: list[l
     """Each learner's held-out log has that learner's size, whoever else runs beside it."""
     sizes = dict.fromkeys(getattr(learner, "held_out", 0) for learner in made)
     found = {size: logs.sample(world, task.cell.n, seeds.tolist(), task.root_seed, size) for size in sizes}
-    return {size: _in_lanes(one, seeds % width, width) for size, one in found.items()}
+    # Records are fitted log by log, and need no lanes.
+    return {
+        size: one if isinstance(one, RecordLogs) else _in_lanes(one, seeds % width, width)
+        for size, one in found.items()
+    }
 
 
 def _run_batch(
@@ -141,15 +151,26 @@ def _run_batch(
 
 
 def width_of(cell: Cell, online: bool) -> int:
-    """The lanes of a batch: a function of the world's shape, so that no machine or chunk changes a number."""
-    return max(1, min(ONLINE_LANES if online else LANES, MEMORY // _counts(describe(cell))))
+    """The lanes of a batch: a function of the world's shape and n, so that no machine or chunk changes a number."""
+    return max(1, min(ONLINE_LANES if online else LANES, MEMORY // _numbers(cell)))
+
+
+def _numbers(cell: Cell) -> int:
+    """How many numbers a log of this cell has: counts, or where it is records those and the table of its policy."""
+    contexts, responses, by_records = _shape(describe(cell))
+    return max(contexts * responses, cell.n) if by_records else contexts * responses**2
+
+
+def by_records(cell: Cell) -> bool:
+    """Whether the logs of this cell are records."""
+    return _shape(describe(cell))[2]
 
 
 @functools.cache
-def _counts(description: str) -> int:
-    """How many counts a log of this world has."""
+def _shape(description: str) -> tuple[int, int, bool]:
+    """Contexts and responses of a world, and whether its logs are records."""
     world, _ = build(description)
-    return world.contexts * world.responses**2
+    return world.contexts, world.responses, record_logs.needed(world)
 
 
 def setting_of(cell: Cell, seeds: tuple[int, ...] = (0,), root_seed: int = 0) -> Setting:
@@ -168,7 +189,20 @@ def check(regime: Regime) -> None:
         built = build(description)
         for learner in made:
             learner.check(*built)
+        if record_logs.needed(built[0]):
+            _check_records(regime, *built, made)
     _check_test_users(regime)
+
+
+def _check_records(regime: Regime, world: World, policies: PolicyClass, made: list[learners.Learner]) -> None:
+    """Refuse what needs a table of counts, or of a policy per log."""
+    for learner in made:
+        learners.check_records(learner, world, policies)
+    if regime.online:
+        raise BadInput(
+            f"[online]: expected worlds of at most {record_logs.LARGEST_COUNTED} responses, got {world.responses};"
+            " lower attributes, or remove [online]"
+        )
 
 
 def _check_test_users(regime: Regime) -> None:
@@ -260,7 +294,7 @@ def plan(regime: Regime, done: set[str]) -> list[Task]:
 
 def _seeds_of_a_task(cell: Cell, online: Plan | None) -> int:
     # The online phase draws by batch.
-    batches = 1 if online else max(1, min(BATCHES, WORK // _counts(describe(cell))))
+    batches = 1 if online else max(1, min(BATCHES, WORK // _numbers(cell)))
     return batches * width_of(cell, bool(online))
 
 

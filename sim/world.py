@@ -80,17 +80,7 @@ class World:
         return self._kl(policy, jnp.log(other))
 
     def _kl(self, policy: Policy, log_other: Policy) -> Scalar:
-        # As sum other * (r log r - r + 1) with r = policy / other: the summands are non-negative, so rounding cannot
-        # make the result negative or lose a small one.
-        other = jnp.exp(log_other)
-        supported = log_other > -jnp.inf
-        excess = jnp.where(other > 0, (policy - other) / jnp.where(other > 0, other, 1.0), 0.0)
-        entropy = (1 + excess) * jnp.log1p(jnp.where(excess > -1, excess, 0.0))
-        terms = jnp.maximum(other * (entropy - excess), 0.0)
-        # Far above one, where nothing cancels, a form in logarithms that neither overflows nor needs `other` > 0.
-        logs = jnp.log(jnp.where(policy > 0, policy, 1.0)) - jnp.where(supported, log_other, 0.0)
-        terms = jnp.where((policy > 0) & (logs > 10.0), policy * logs - policy + other, terms)
-        terms = jnp.where(supported | (policy <= 0), terms, jnp.inf)
+        terms = divergence_terms(policy, log_other)
         return jnp.sum(jnp.where(self.context_probs > 0, self.context_probs * jnp.sum(terms, 1), 0.0))
 
     def tv(self, policy: Policy, other: Policy) -> Scalar:
@@ -112,6 +102,21 @@ class World:
     def triple_law(self) -> Float[Array, "X A A"]:
         """The law of one logged triple, rho(x) pi_ref(y|x) q(e|x, y)."""
         return self.editor.joint(self.context_probs[:, None] * self.reference)
+
+
+def divergence_terms(policy: Float[Array, "..."], log_other: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Terms, none negative, whose sum over a law is KL(policy || other); +inf where other is 0 and policy is not."""
+    # As sum other * (r log r - r + 1) with r = policy / other: the summands are non-negative, so rounding cannot
+    # make the result negative or lose a small one.
+    other = jnp.exp(log_other)
+    supported = log_other > -jnp.inf
+    excess = jnp.where(other > 0, (policy - other) / jnp.where(other > 0, other, 1.0), 0.0)
+    entropy = (1 + excess) * jnp.log1p(jnp.where(excess > -1, excess, 0.0))
+    terms = jnp.maximum(other * (entropy - excess), 0.0)
+    # Far above one, where nothing cancels, a form in logarithms that neither overflows nor needs `other` > 0.
+    logs = jnp.log(jnp.where(policy > 0, policy, 1.0)) - jnp.where(supported, log_other, 0.0)
+    terms = jnp.where((policy > 0) & (logs > 10.0), policy * logs - policy + other, terms)
+    return jnp.where(supported | (policy <= 0), terms, jnp.inf)
 
 
 def log_optimum_of(reference: Policy, expected_cost: Float[Array, "X A"], temperature: Scalar | float) -> Policy:

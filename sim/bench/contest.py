@@ -77,6 +77,7 @@ class Entry:
 def hold(world: World, effort: Effort, others: Others = RIVALS) -> dict[str, Any]:
     """Fits per second, ratios to the others, and how the comparison was made; None where the `reasons` say why."""
     drawn = logs.sample(world, effort.n, effort.batch * effort.batches)
+    assert isinstance(drawn, Logs)
     status = np.stack([_statuses(ours, drawn, world, effort.batch) for ours in OURS.values()])
     separated = np.any(status == Status.separated, axis=0)
     uninformed = np.any(status == Status.no_information, axis=0) & ~separated

@@ -16,16 +16,18 @@ from sim.learners.cost import Cost
 from sim.learners.early import Early, EarlyHeldOut
 from sim.learners.edit_model import EditModel
 from sim.learners.preference import Preference
+from sim.learners.records import Row, check_records, fit_records
 from sim.learners.separation import PROVEN, is_separated, shows_separation
 from sim.learners.supervision import Supervision
 from sim.logs import Logs
 from sim.policies import LogLinear, PolicyClass, log_linear
 from sim.pytrees import names_its_class
+from sim.record_logs import RecordLogs
 from sim.world import World
 
 __all__ = [
     "LEARNERS", "Cost", "Early", "EarlyHeldOut", "EditModel", "Edited", "Fits", "Learner", "PolicyLearner",
-    "Preference", "Reference", "Status", "Supervision", "fit", "make", "register",
+    "Preference", "Reference", "Status", "Supervision", "check_records", "fit", "make", "register",
 ]  # fmt: skip
 
 LEARNERS: dict[str, type[Learner]] = {
@@ -42,7 +44,8 @@ LEARNERS: dict[str, type[Learner]] = {
 class Fits(NamedTuple):
     """Fits of one learner on several logs: every field has the logs as its first axis.
 
-    `status` holds `Status` values; `suboptimality` and `expected_cost` are exact.
+    `status` holds `Status` values; `suboptimality` and `expected_cost` are exact.  `log_policy` is empty, (S, 0, 0),
+    where the policies of all logs are too large to be kept (logs that are records).
     """
 
     log_policy: np.ndarray
@@ -101,8 +104,8 @@ def _check_setting(name: str, key: str, value: Any, default: Any, static: bool) 
         checks.in_range(where, value, *RANGES.get(key, (0.0, np.inf)))
 
 
-def fit(learner: str | Learner, logs: Logs, world: World, policies: PolicyClass | None = None) -> Fits:
-    """Fit a learner to every log, in one compiled call, and evaluate the policies exactly.
+def fit(learner: str | Learner, logs: Logs | RecordLogs, world: World, policies: PolicyClass | None = None) -> Fits:
+    """Fit a learner to every log and evaluate the policies exactly: in one compiled call, or log by log for records.
 
     Args:
         learner: a name, or a learner with settings, as in `Preference(link="paper")`.
@@ -119,8 +122,13 @@ def fit(learner: str | Learner, logs: Logs, world: World, policies: PolicyClass 
     chosen.check(world, policies)
     # Whole numbers become fractions here, so that lam = 1 shares the compiled code of lam = 0.3.
     chosen = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), chosen)
-    if getattr(chosen, "held_out", 0) and not logs.held_out.any():
+    drawn = logs.held_out.context.size if isinstance(logs, RecordLogs) else logs.held_out.any()
+    if getattr(chosen, "held_out", 0) and not drawn:
         raise BadInput(f"{chosen.name}: chooses a setting on held-out edits; draw logs with held_out=200")
+    if isinstance(logs, RecordLogs):
+        check_records(chosen, world, policies)
+        assert isinstance(policies, LogLinear)
+        return _stacked(fit_records(chosen, logs, world, policies))
     fits, suboptimality, cost = fit_batch(chosen, EditLog(*logs.as_floats), world, policies)
     return Fits(
         np.asarray(fits.log_policy),
@@ -131,6 +139,13 @@ def fit(learner: str | Learner, logs: Logs, world: World, policies: PolicyClass 
         np.asarray(cost),
         {name: np.asarray(value) for name, value in fits.notes.items()},
     )
+
+
+def _stacked(rows: list[Row]) -> Fits:
+    """The rows of all logs as one result."""
+    columns = {name: np.stack([np.asarray(getattr(row, name)) for row in rows]) for name in Row._fields[:-1]}
+    notes = {name: np.array([row.notes[name] for row in rows]) for name in sorted(rows[0].notes)}
+    return Fits(**columns, notes=notes)
 
 
 @jax.jit

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from sim.newton import Minimum
-from sim.objectives import Choices, Derivatives, LogPolicy, Objective
+from sim.objectives import Choices, ChoiceWeights, Derivatives, LogPolicy, Objective
 from sim.policies import LogLinear, PolicyClass
 from sim.world import World
 
@@ -102,8 +102,8 @@ class PolicyLearner(Learner):
     """A learner that minimises the mean over the log of a loss of the policy (docs/theory.md 5).
 
     Subclasses state `triple_loss`, and must have a field `ridge`; the rest follows by automatic differentiation.  Where
-    the loss is made of comparisons and demonstrations they may also state `choices`: much faster, and with it goes the
-    exact test of separation.
+    the loss is made of comparisons and demonstrations they may also state `choice_weights`: much faster, and with it go
+    the exact test of separation and worlds whose logs are records.
     """
 
     ridge: Array | float
@@ -141,9 +141,18 @@ class PolicyLearner(Learner):
         """The loss of one triple as a function of the parameters: what the theory differentiates."""
         return self.triple_loss(policies.log_policy(parameters), world, context, response, edited)
 
+    def choice_weights(self, world: World) -> ChoiceWeights | None:
+        """The loss of one triple as a comparison and a demonstration; None if it is not of that form."""
+        return None
+
+    def remarks(self) -> dict[str, Scalar]:
+        """Further numbers for the row of a fit, by column name."""
+        return {}
+
     def choices(self, counts: Float[Array, "X A A"], world: World) -> Choices | None:
         """sum counts * loss as comparisons and demonstrations; None if it is not of that form."""
-        return None
+        weights = self.choice_weights(world)
+        return None if weights is None else weights.of(counts, world.reference)
 
     def pulls(self, counts: Float[Array, "X A A"], world: World, notes: dict[str, Scalar]) -> Bool[Array, "X A A"]:
         """Those of its choices."""
@@ -192,9 +201,16 @@ class PolicyLearner(Learner):
         notes = {"start_spread": solution.spread}
         if isinstance(policies, LogLinear):
             notes["parameter_norm"] = jnp.linalg.norm(solution.parameters)
+        notes |= self.remarks()
         fitted = EditLog(usable, log.held_out)
         found = answer(
-            fitted, world, solution.parameters, solution.log_policy, status_of(minimum), minimum.iterations, notes
+            fitted.edits > 0,
+            world,
+            solution.parameters,
+            solution.log_policy,
+            status_of(minimum),
+            minimum.iterations,
+            notes,
         )
         found = found._replace(status=jnp.where(fitted.n < log.n, Status.outside_class, found.status))
         if choices is None or not isinstance(policies, LogLinear):
@@ -204,7 +220,7 @@ class PolicyLearner(Learner):
 
 
 def answer(
-    log: EditLog,
+    informed: Bool[Array, ""],
     world: World,
     parameters: Array,
     log_policy: LogPolicy,
@@ -212,8 +228,7 @@ def answer(
     iterations: Array,
     notes: dict[str, Array],
 ) -> Fit:
-    """A `Fit`; with no edit in the log the policy is the reference and the status says so."""
-    informed = log.edits > 0
+    """A `Fit`; with no edit in the log (not `informed`) the policy is the reference and the status says so."""
     return Fit(
         parameters,
         jnp.where(informed, log_policy, jnp.log(world.reference)),

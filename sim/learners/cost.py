@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from sim.distances import largest
+from sim.distances import as_table, largest
 from sim.errors import BadInput, choose
 from sim.learners.contract import EditLog, Fit, Learner, Status, answer
 from sim.learners.defaults import RIDGE
@@ -110,7 +110,18 @@ class Cost(Learner):
     def fit(self, log: EditLog, world: World, policies: PolicyClass) -> Fit:
         """Fit the cost and minimise E over the log's contexts of f_bar plus beta KL(pi || pi_ref)."""
         visits = jnp.sum(log.counts, axis=2)
-        paid = jnp.sum(log.counts * jnp.asarray(world.distance), axis=2)
+        paid = jnp.sum(log.counts * as_table(world.distance), axis=2)
+        return self.fit_visits(visits, paid, log.edits > 0, world, policies)
+
+    def fit_visits(
+        self,
+        visits: Float[Array, "X A"],
+        paid: Float[Array, "X A"],
+        informed: Array,
+        world: World,
+        policies: PolicyClass,
+    ) -> Fit:
+        """As `fit`, from how often each response was visited, what was paid for it, and whether anything was edited."""
         fit_cost = self._linear if self.cost_class == "linear" else self._version_space
         model = fit_cost(visits, paid, world)
         log_policy, converged, iterations = self._policy(model.pessimistic, visits, world, policies)
@@ -121,7 +132,7 @@ class Cost(Learner):
             "bonus": world.expect(world.optimal, model.pessimistic - model.estimate),
             "pessimism_gap": world.expect(world.optimal, model.pessimistic - world.expected_cost),
         }
-        return answer(log, world, model.parameters, log_policy, status, iterations, notes)
+        return answer(informed, world, model.parameters, log_policy, status, iterations, notes)
 
     @property
     def _references(self) -> int:

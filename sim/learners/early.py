@@ -13,7 +13,7 @@ from sim.learners.contract import EditLog, Fit, Learner, PolicyLearner
 from sim.learners.defaults import LINKS, RIDGE
 from sim.learners.preference import Preference
 from sim.learners.supervision import Supervision
-from sim.objectives import Choices
+from sim.objectives import ChoiceWeights
 from sim.policies import PolicyClass, PolicyList
 from sim.pytrees import pytree
 from sim.world import World
@@ -77,19 +77,17 @@ class Early(PolicyLearner):
         triple = (log_policy, world, context, response, edited)
         return self._sign * (self._preference.triple_loss(*triple) + self.lam * self._supervision.triple_loss(*triple))
 
-    def choices(self, counts: Array, world: World) -> Choices:
+    def choice_weights(self, world: World) -> ChoiceWeights:
         """The comparisons of the one and lam times the demonstrations of the other."""
-        demonstrated = jnp.sum(counts, axis=1)
-        return self._preference.choices(counts, world)._replace(shown=self.lam * demonstrated)
+        return self._preference.choice_weights(world)._replace(shown=self.lam)
 
     def total(self, log_policy: Array, counts: Array, world: World) -> Array:
         """The sum of the two losses; of the likelihoods in the printed form, which only lists ask for."""
         return self._sign * super().total(log_policy, counts, world)
 
-    def fit(self, log: EditLog, world: World, policies: PolicyClass) -> Fit:
-        """As every policy learner; the row says which lam was used."""
-        fit = super().fit(log, world, policies)
-        return fit._replace(notes=fit.notes | {"lam_chosen": jnp.asarray(self.lam, float)})
+    def remarks(self) -> dict[str, Array]:
+        """The row says which lam was used."""
+        return {"lam_chosen": jnp.asarray(self.lam, float)}
 
 
 @pytree

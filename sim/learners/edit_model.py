@@ -81,7 +81,7 @@ class EditModel(Learner):
         best = jax.tree.map(lambda leaf: leaf[jnp.argmin(values)], minima)
         notes = {"strength_hat": jax.nn.sigmoid(best.point[-1])}
         log_policy = self.log_policy(best.point, world, policies)
-        found = answer(usable, world, best.point, log_policy, status_of(best), best.iterations, notes)
+        found = answer(usable.edits > 0, world, best.point, log_policy, status_of(best), best.iterations, notes)
         return found._replace(status=jnp.where(usable.n < log.n, Status.outside_class, found.status))
 
     def _searches(self, log: EditLog, n: Array, world: World, policies: PolicyClass) -> Minimum:

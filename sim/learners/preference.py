@@ -10,7 +10,7 @@ from jaxtyping import Array
 from sim.errors import choose
 from sim.learners.contract import PolicyLearner
 from sim.learners.defaults import LINKS, RIDGE, link_scale
-from sim.objectives import Choices, log_ratio
+from sim.objectives import ChoiceWeights, log_ratio
 from sim.pytrees import pytree
 from sim.world import World
 
@@ -38,7 +38,6 @@ class Preference(PolicyLearner):
         margin = link_scale(self.link, world.temperature) * (ratio[edited] - ratio[response])
         return jnp.where(edited == response, 0.0, -jax.nn.log_sigmoid(margin))
 
-    def choices(self, counts: Array, world: World) -> Choices:
+    def choice_weights(self, world: World) -> ChoiceWeights:
         """Every edit is a comparison, which the edited response wins."""
-        edits = counts * ~jnp.eye(counts.shape[1], dtype=bool)
-        return Choices(edits, None, world.reference, jnp.asarray(link_scale(self.link, world.temperature), float))
+        return ChoiceWeights(1.0, None, link_scale(self.link, world.temperature))

@@ -21,29 +21,45 @@ def shows_separation(table: np.ndarray, pulls: np.ndarray, parameters: np.ndarra
     parameters that matter are large.  Whole numbers keep the sums exact for features that are multiples of a power
     of two, so that a comparison that should be level is level.
     """
+    return any(_separates(_rises(table @ direction, pulls)) for direction in _rounded(parameters))
+
+
+def _rounded(parameters: np.ndarray) -> list[np.ndarray]:
     size = np.abs(parameters).max(initial=0.0)
     kept = [np.round(np.where(np.abs(parameters) < threshold, 0.0, parameters)) for threshold in (2.0, 4.0, 6.0, 8.0)]
     levels = [np.round(parameters * count / size) for count in (1, 2, 3, 4)] if size > 0 else []
-    return any(_separates(table, pulls, direction) for direction in kept + levels)
+    return kept + levels
 
 
-def _separates(table: np.ndarray, pulls: np.ndarray, direction: np.ndarray) -> bool:
-    height = table @ direction
-    rise = (height[:, None, :] - height[:, :, None])[pulls]
+def _rises(height: np.ndarray, pulls: np.ndarray) -> np.ndarray:
+    return (height[:, None, :] - height[:, :, None])[pulls]
+
+
+def _separates(rise: np.ndarray) -> bool:
     return bool(np.all(rise >= 0) and np.any(rise > 0))
 
 
 def is_separated(table: np.ndarray, pulls: np.ndarray) -> bool:
     """Whether a direction u has <u, phi(x, e) - phi(x, y)> >= 0 for every pull (x, y, e), and > 0 for one.
 
-    Decided by: maximise sum z subject to <u, psi_i> >= z_i, 0 <= z_i <= 1; the maximum is 0, or at least 1.
-
     Args:
         table: features, shape (X, A, d).
         pulls: which comparisons pull, shape (X, A, A).
     """
     x, y, e = np.nonzero(pulls)
-    psi = table[x, e] - table[x, y]
+    return _exists(table[x, e] - table[x, y])
+
+
+def differences_separate(psi: np.ndarray, parameters: np.ndarray) -> bool:
+    """As `shows_separation` and then `is_separated`, from the differences psi = phi(x, e) - phi(x, y), (pulls, d)."""
+    return any(_separates(psi @ direction) for direction in _rounded(parameters)) or _exists(psi)
+
+
+def _exists(psi: np.ndarray) -> bool:
+    """Whether a direction u has <u, psi_i> >= 0 for all rows, and > 0 for one.
+
+    Decided by: maximise sum z subject to <u, psi_i> >= z_i, 0 <= z_i <= 1; the maximum is 0, or at least 1.
+    """
     psi = np.unique(psi, axis=0)
     psi = psi[np.any(psi != 0, axis=1)]
     if len(psi) == 0:

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import jax.numpy as jnp
 from jaxtyping import Array
 
 from sim.learners.contract import PolicyLearner
 from sim.learners.defaults import RIDGE
-from sim.objectives import Choices
+from sim.objectives import ChoiceWeights
 from sim.pytrees import pytree
 from sim.world import World
 
@@ -29,6 +28,6 @@ class Supervision(PolicyLearner):
         """-log pi(e|x)."""
         return -log_policy[context, edited]
 
-    def choices(self, counts: Array, world: World) -> Choices:
-        """Every edited response is shown, and pulls away from every other; the margin of the log suffices."""
-        return Choices(None, jnp.sum(counts, axis=1), world.reference, jnp.ones(()))
+    def choice_weights(self, world: World) -> ChoiceWeights:
+        """Every edited response is shown, and pulls away from every other."""
+        return ChoiceWeights(None, 1.0)
