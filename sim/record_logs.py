@@ -17,7 +17,7 @@ from sim.world import World
 LARGEST_COUNTED = 2**10
 """Responses up to which a log is a table of counts."""
 
-LARGEST_LOG = 2**22
+LARGEST_LOG = 2**20
 """Triples up to which a log is kept as records."""
 
 
@@ -70,6 +70,15 @@ def needed(world: World) -> bool:
     return not isinstance(world.editor, DenseEditor) and world.responses > LARGEST_COUNTED
 
 
+def require_size(n: int) -> None:
+    """Refuse a log of more triples than are kept."""
+    if n > LARGEST_LOG:
+        raise BadInput(
+            f"n: expected at most {LARGEST_LOG} where logs are records (more than {LARGEST_COUNTED} responses), got"
+            f" {n}; lower n, or use at most 10 attributes"
+        )
+
+
 def law_of(world: World) -> Law:
     """The law of one logged triple of a world whose editor edits attributes."""
     weights, factors = _products(world.editor)
@@ -90,11 +99,7 @@ def draw(law: Law, n: int, keys: list[list[int]]) -> Triples:
     Raises:
         BadInput: more triples than are kept.
     """
-    if n > LARGEST_LOG:
-        raise BadInput(
-            f"n: expected at most {LARGEST_LOG} where logs are records ({law.reference.shape[1]} responses), got {n};"
-            " lower n, or use at most 10 attributes"
-        )
+    require_size(n)
     levels = np.cumsum(law.reference, axis=1)
     drawn = [_draw_one(law, levels, n, np.random.default_rng(key)) for key in keys]
     return Triples(*(np.stack(parts) for parts in zip(*drawn, strict=True)))

@@ -196,6 +196,7 @@ def check(regime: Regime) -> None:
 
 def _check_records(regime: Regime, world: World, policies: PolicyClass, made: list[learners.Learner]) -> None:
     """Refuse what needs a table of counts, or of a policy per log."""
+    record_logs.require_size(max(regime.n))
     for learner in made:
         learners.check_records(learner, world, policies)
     if regime.online:

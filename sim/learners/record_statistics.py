@@ -50,7 +50,9 @@ class Comparisons(NamedTuple):
 def demonstrations(log: Triples, contexts: int, attributes: int) -> Demonstrations:
     """The demonstrations of one log."""
     number = np.bincount(log.context, minlength=contexts).astype(float)
-    ones = [np.bincount(log.context, bit, minlength=contexts) for bit in _bits(log.edited, attributes).T]
+    # Attribute by attribute: the table of all bits would be n K numbers.
+    shifts = range(attributes - 1, -1, -1)
+    ones = [np.bincount(log.context, log.edited >> shift & 1, minlength=contexts) for shift in shifts]
     return Demonstrations(number, np.stack(ones, axis=1) - number[:, None] / 2)
 
 
