@@ -111,7 +111,7 @@ class LogLinear:
 
         def search(found: list[Part]) -> Minimum:
             function = newton.ridged(lambda point: parts.total(found, point), ridge)
-            return newton.minimise(function, parts.start(found, size, ridge))
+            return newton.minimise(function, parts.start(found, size, ridge), settle=True)
 
         found, seen = self._parts(gathered), self._seen(gathered)
         minima = jax.vmap(search, in_axes=([parts.axes(part) for part in found],))(found)

@@ -35,7 +35,7 @@ Function = Callable[[Float[Array, " p"]], Expansion]
 
 class Minimum(NamedTuple):
     """Where a search ended: the point, its value, the steps taken, whether it converged and all numbers were finite,
-    the Hessian at the last point that was evaluated (the end, or a step of rounding size before it).
+    the Hessian there (of a search that settled: at the point before).
     """
 
     point: Float[Array, " p"]
@@ -91,7 +91,7 @@ def ridged(function: Function, ridge: Float[Array, ""]) -> Function:
     return with_ridge
 
 
-def minimise(function: Function, start: Float[Array, " p"], convex: bool = True) -> Minimum:
+def minimise(function: Function, start: Float[Array, " p"], convex: bool = True, settle: bool = False) -> Minimum:
     """Minimise a smooth function from `start`.
 
     A step that does not decrease the value enough is halved and tried again; a step that does is followed by a
@@ -102,6 +102,8 @@ def minimise(function: Function, start: Float[Array, " p"], convex: bool = True)
         function: the expansion at a point.
         start: where to begin, shape (p,).
         convex: whether the Hessian is positive semi-definite everywhere.
+        settle: of a convex function, leave out the evaluation at the end where the steps say how near it is; the
+            Hessian is then that of the point before.
 
     Returns:
         The minimum; `converged` is False after `MAX_ITERATIONS` steps or when a number is not finite.
@@ -123,7 +125,7 @@ def minimise(function: Function, start: Float[Array, " p"], convex: bool = True)
         next_ = (decrement / state.decrement) ** 2 * decrement
         # The first decrement has none before it.
         quadratic = (state.iterations >= 0) & (state.scale == 1) & (decrement > 0)
-        settled = quadratic & (next_ < _SAFETY * TOLERANCE) if convex else state.settled
+        settled = quadratic & (next_ < _SAFETY * TOLERANCE) if convex and settle else state.settled
         ahead = _State(point, at, step, jnp.ones(()), decrement, state.iterations + 1, settled)
         halved = state._replace(scale=state.scale / 2, iterations=state.iterations + 1)
         return jax.tree.map(lambda a, h: jnp.where(accepted, a, h), ahead, halved)

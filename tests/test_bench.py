@@ -38,6 +38,7 @@ def values() -> dict:
     return speed.measure(speed.Size(TINY, drawn=3, swept=5, tasks=1, rounds=1))
 
 
+@pytest.mark.slow
 def test_every_key_is_there_positive_and_json(values: dict) -> None:
     assert json.loads(json.dumps(values, allow_nan=False)) == values
     assert values["reasons"] == {} and None not in values.values()
@@ -48,6 +49,7 @@ def test_every_key_is_there_positive_and_json(values: dict) -> None:
     assert isinstance(values["device"], str) and values["device"] and values["cores"] >= 1
 
 
+@pytest.mark.slow
 def test_ratios_are_of_rates_and_estimates_agree(values: dict) -> None:
     for name, packages in contest.PACKAGES.items():
         for key in packages:
@@ -57,6 +59,7 @@ def test_ratios_are_of_rates_and_estimates_agree(values: dict) -> None:
             assert "tolerance" in values[f"{name}_setting_{key}"]
 
 
+@pytest.mark.slow
 def test_the_text_shows_every_number(values: dict) -> None:
     text = speed.readable(values)
     assert values["device"] in text and values["preference_setting_scipy"] in text
@@ -184,6 +187,7 @@ def test_a_child_is_stopped() -> None:
     assert child.in_child(counting, 0, "sleep", seconds=0.2)["error"] == "not done after 0.2 s"
 
 
+@pytest.mark.slow
 def test_peak_memory_is_the_childs_own() -> None:
     ours = np.ones(700 * 2**17)
     assert child.peak_mb() > 700
@@ -192,6 +196,7 @@ def test_peak_memory_is_the_childs_own() -> None:
     assert held - without == pytest.approx(200, abs=20)
 
 
+@pytest.mark.slow
 def test_a_child_that_wants_more_memory_than_it_may_fails_alone() -> None:
     assert "MemoryError" in child.in_child(allocating, 20_000, seconds=60, memory_mb=10_000)["error"]
 
@@ -210,6 +215,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     return made
 
 
+@pytest.mark.slow
 def test_a_point_has_times_and_memory_or_the_reason(table: pd.DataFrame) -> None:
     good = table[table["error"].isna()]
     assert list(good["axis"]) == ["attributes", "seeds"] and list(good["seeds"]) == [100, 3]
@@ -221,6 +227,7 @@ def test_a_point_has_times_and_memory_or_the_reason(table: pd.DataFrame) -> None
     assert set(table["device"]) == {machine.device()}
 
 
+@pytest.mark.slow
 def test_scaling_as_text_and_json_names_the_device_and_the_failure(table: pd.DataFrame) -> None:
     text, found = scaling.readable(table), scaling.as_json(table)
     assert machine.device() in text and "attributes = 5000: BadInput" in text and "peak MB" in text
@@ -228,6 +235,7 @@ def test_scaling_as_text_and_json_names_the_device_and_the_failure(table: pd.Dat
     assert found["points"][1]["sup_seconds"] is None and found["points"][0]["sup_seconds"] > 0
 
 
+@pytest.mark.slow
 def test_the_figure_draws_the_stored_table(table: pd.DataFrame, tmp_path: Path) -> None:
     csv = tmp_path / "scaling.csv"
     table.to_csv(csv, index=False)

@@ -9,6 +9,8 @@ from sim import regimes, sweep
 from sim.errors import BadInput
 from sim.estimate import estimate
 
+pytestmark = pytest.mark.slow
+
 RAW = {
     "n": [60],
     "seeds": 3,
