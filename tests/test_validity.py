@@ -1,7 +1,5 @@
 """Every bound in every shipped regime that meets its assumptions: violated no more often than delta."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -35,7 +33,7 @@ def test_bounds_hold_wherever_their_assumptions_do(name: str) -> None:
         name, [f"n={sizes}", f"seeds={LOGS}", f"learners={learners}", *settings, *FEWER.get(name, [])]
     )
     # The bounds speak of the fits; rounds after them would take the time.
-    regime = replace(regime, online={})
+    regime = regime.model_copy(update={"online": {}})
     found = verdicts(joined(sim.run(regime), regime), regime.delta)
     held = found[found["holds"]]
     assert len(held) and (held["logs"] == LOGS).all()
