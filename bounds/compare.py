@@ -1,5 +1,6 @@
 """Bound, prediction and measured error side by side: theory joined to the rows of a run, and the verdicts."""
 
+import functools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -145,17 +146,24 @@ def _verdict(values: np.ndarray, group: pd.DataFrame, logs: int, delta: float) -
     measured = group["suboptimality"].to_numpy()
     # What is equal but for rounding is no violation.
     violations = int((measured > values + 1e-12).sum())
-    interval = stats.binomtest(violations, logs).proportion_ci(0.95, method="exact")
-    compatible = stats.binomtest(violations, logs, delta, alternative="greater").pvalue >= 1e-6
+    low, high, compatible = _rate(violations, logs, delta)
     quantile = float(np.quantile(measured, 1 - delta))
     return {
         "violations": violations,
         "logs": logs,
-        "rate_low": interval.low,
-        "rate_high": interval.high,
+        "rate_low": low,
+        "rate_high": high,
         "valid": compatible,
         "tightness": float(np.median(values)) / quantile if quantile > 0 else np.inf,
     }
+
+
+@functools.cache
+def _rate(violations: int, logs: int, delta: float) -> tuple[float, float, bool]:
+    """The exact 95% interval of a rate, and whether it is compatible with at most delta."""
+    interval = stats.binomtest(violations, logs).proportion_ci(0.95, method="exact")
+    tested = stats.binomtest(violations, logs, delta, alternative="greater")
+    return float(interval.low), float(interval.high), bool(tested.pvalue >= 1e-6)
 
 
 def accuracy(table: pd.DataFrame) -> pd.DataFrame:
@@ -183,8 +191,9 @@ def accuracy(table: pd.DataFrame) -> pd.DataFrame:
 
 def _groups(table: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
     """The rows of each cell, n and learner, with what tells them apart."""
-    names = [*summary.axes(table), "n", "label"]
-    for key, group in summary.with_labels(table).groupby(names, dropna=False, sort=False):
+    names, theory = [*summary.axes(table), "n", "label"], [c for c in table if c == "predicted" or c.startswith(PREFIX)]
+    narrow = summary.with_labels(table)[[*names, "suboptimality", *theory]]
+    for key, group in narrow.groupby(names, dropna=False, sort=False):
         yield dict(zip(names, key if isinstance(key, tuple) else (key,), strict=True)), group
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from figures.ticks import set_log_ticks
 from sim.summary import where
 
 FLOOR = 1e-9
@@ -46,8 +47,10 @@ def file_name(stem: str, point: dict[str, Any], number: int) -> str:
 
 def save(figure: Figure, folder: Path, name: str) -> None:
     """Write the figure as .svg (the same bytes each time) and .png."""
+    set_log_ticks(figure)
     # Laying out is half of the time of drawing: once is enough.
-    figure.draw_without_rendering()
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
     figure.set_layout_engine("none")
     figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
     figure.savefig(folder / f"{name}.png")

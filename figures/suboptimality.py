@@ -1,4 +1,4 @@
-"""SubOpt against the size of the log, a figure per point of the grid: the main result."""
+"""SubOpt against the size of the log, a panel per point of the grid: the main result."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from sim.learners import LEARNERS
 from sim.summary import axes, mean_and_interval, where, with_labels
 
 SIDE_BY_SIDE = 6
-"""Up to this many grid points are also drawn in one figure."""
+"""Up to this many grid points share one figure."""
 
 THEORY = ("predicted", "efficiency_floor")
 """Columns that are the same for all seeds; a table without theory has none of them."""
@@ -89,7 +89,7 @@ def _draw_floor(numbers: pd.DataFrame, ax: Axes) -> list[End]:
 
 
 def save_all(table: pd.DataFrame, folder: Path) -> list[dict[str, Any]]:
-    """Write a figure per grid point and one of all side by side, and the plotted numbers as CSV.
+    """Write one figure of all grid points side by side, or where they are many a figure each, and the numbers as CSV.
 
     Returns:
         What was written, in reading order: name (of the .svg and .png file) and caption.
@@ -101,11 +101,12 @@ def save_all(table: pd.DataFrame, folder: Path) -> list[dict[str, Any]]:
     grid = axes(table)
     found = [(point, panels.at(numbers, point)) for point in panels.points(numbers, grid)]
     limits = _limits(numbers)
-    written = [_save(folder, "suboptimality", found, limits)] if 1 < len(found) <= SIDE_BY_SIDE else []
-    for number, (point, panel) in enumerate(panels.drawable(found)):
-        name = panels.file_name("suboptimality", point, number)
-        written.append(_save(folder, name, [(point, panel)], limits))
-    return written
+    if len(found) <= SIDE_BY_SIDE:
+        return [_save(folder, "suboptimality", found, limits)]
+    return [
+        _save(folder, panels.file_name("suboptimality", point, number), [(point, panel)], limits)
+        for number, (point, panel) in enumerate(panels.drawable(found))
+    ]
 
 
 def _save(

@@ -133,9 +133,10 @@ class Contest:
 def contests(table: pd.DataFrame) -> list[Contest]:
     """One contest per cell and n, by mean SubOpt over the same seeds; baselines that need no log do not compete."""
     grid = axes(table)
-    labelled = with_labels(table)
+    labelled = with_labels(table).sort_values("seed", kind="stable")
+    narrow = labelled[[*grid, "n", "label", "learner", "seed", "suboptimality", "status"]]
     found = []
-    for key, group in labelled.groupby([*grid, "n"], dropna=False, sort=True):
+    for key, group in narrow.groupby([*grid, "n"], dropna=False, sort=True):
         *point, n = key if isinstance(key, tuple) else (key,)
         found.append(_contest(dict(zip(grid, point, strict=True)), n, group))
     return found
@@ -143,10 +144,8 @@ def contests(table: pd.DataFrame) -> list[Contest]:
 
 def _contest(cell: dict[str, Any], n: Any, rows: pd.DataFrame) -> Contest:
     kinds = rows.drop_duplicates("label").sort_values("learner", key=_place, kind="stable")
-    by_seed = {
-        str(label): rows.loc[rows["label"] == label].sort_values("seed")["suboptimality"].to_numpy()
-        for label in kinds["label"]
-    }
+    measured = rows.groupby("label", observed=True, sort=False)["suboptimality"]
+    by_seed = {str(label): measured.get_group(label).to_numpy() for label in kinds["label"]}
     means = {label: float(values.mean()) for label, values in by_seed.items()}
     baselines = {str(k) for k, name in zip(kinds["label"], kinds["learner"], strict=True) if is_baseline(name)}
     competing = [label for label in means if label not in baselines] or list(means)

@@ -6,6 +6,7 @@ else is run beside it.
 """
 
 import functools
+import hashlib
 import itertools
 import json
 from collections.abc import Iterator
@@ -305,13 +306,15 @@ def online_plan(regime: Regime) -> Plan | None:
 
 
 def keys_of(task: Task) -> set[str]:
-    """One key per row that the task makes: cell, learner with its settings, seed."""
+    """One key per row that the task makes: a digest of its cell and its learner with settings, and the seed."""
+    return {f"{digest} {seed}" for digest in _digests(task) for seed in task.seeds}
+
+
+def _digests(task: Task) -> list[str]:
     cell = json.dumps(asdict(task.cell), sort_keys=True)
-    return {
-        f"{cell} {name} {json.dumps(settings, sort_keys=True)} {seed}"
-        for name, settings in task.learners
-        for seed in task.seeds
-    }
+    words = [f"{cell} {json.dumps(learner, sort_keys=True)}" for learner in task.learners]
+    # Short, because a chunk stores a key per row.
+    return [hashlib.blake2b(text.encode(), digest_size=12).hexdigest() for text in words]
 
 
 def run_tasks(tasks: list[Task], executor: Executor) -> Iterator[Outcome]:

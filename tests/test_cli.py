@@ -103,7 +103,7 @@ def test_run_writes_the_folder_prints_the_table_and_can_be_typed_twice(tmp_path:
     assert tables[0] == tables[1]
     report = (folders[0] / "report.html").read_text()
     assert report.count("data:image/png;base64,") == 6 and "http" not in report.split("</style>")[1].split("<pre>")[0]
-    assert (folders[0] / "figures" / "suboptimality-strength-0.5.svg").exists()
+    assert (folders[0] / "figures" / "bounds-strength-0.5.svg").exists()
 
 
 ONLINE = """

@@ -7,12 +7,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 import sim
 from bounds import compare, efficiency_floor, predict
 from bounds.compare import joined
 from figures import style, suboptimality, theory, tightness, winners
-from figures.labels import spread
+from figures.labels import End, label_ends, spread
+from figures.ticks import set_log_ticks
 from sim import regimes
 from sim.learners import Preference
 from sim.summary import axes, contests, mean_and_interval, paired_gap, text_table, with_labels
@@ -93,9 +96,9 @@ def test_drawing_twice_gives_the_same_bytes(with_theory: pd.DataFrame, tmp_path:
         drawn = suboptimality.save_all(with_theory, tmp_path / name)
         tightness.save_all(with_theory, tmp_path / name, 0.05)
         winners.save_all(compare.winners(with_theory), tmp_path / name)
-    assert [d["name"] for d in drawn] == ["suboptimality", "suboptimality-strength-0.3", "suboptimality-strength-1"]
+    assert [d["name"] for d in drawn] == ["suboptimality"]
     files = sorted(p.name for p in (tmp_path / "a").iterdir())
-    assert len(files) == 7 + 5 + 3
+    assert len(files) == 3 + 5 + 3
     for name in files:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 
@@ -109,12 +112,17 @@ def test_the_plotted_numbers_are_the_means(table: pd.DataFrame, tmp_path: Path) 
     assert row["low"] < row["mean"] < row["high"] and row["logs"] == 7
 
 
+def _curves(ax: Axes) -> list[Line2D]:
+    """The lines that are drawn against data, less those that lead to a label."""
+    return [line for line in ax.get_lines() if line.get_transform() != ax.transAxes]
+
+
 def test_lines_are_predicted_and_markers_measured(with_theory: pd.DataFrame) -> None:
     numbers = suboptimality.curves(with_theory)
     panel = numbers[numbers["strength"] == 0.3]
     figure, ax = plt.subplots(subplot_kw={"xscale": "log", "yscale": "log"})
     suboptimality.draw(panel, ax, "")
-    drawn = {(line.get_color(), line.get_marker(), line.get_linestyle()): line for line in ax.get_lines()}
+    drawn = {(line.get_color(), line.get_marker(), line.get_linestyle()): line for line in _curves(ax)}
     world = sim.world("attributes", strength=0.3, attributes=2)
     found = predict(Preference(), world, ridge=1e-4)
     line, markers = drawn["#D55E00", "None", "-"], drawn["#D55E00", "s", "None"]
@@ -263,3 +271,34 @@ def test_the_report_shows_verdicts_predictions_and_winners(with_theory: pd.DataF
     assert f"<td>{ratio:+.3g}</td>" in page and compare.agreement(found.winners) in page
     empty = compare.Comparison(pd.DataFrame(), pd.DataFrame(), pd.DataFrame())
     assert theory.section(empty, 0.05) == "<p>No theory speaks of these learners in these worlds.</p>"
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ((1e-5, 2.0), {"10⁻⁵", "10⁻⁴", "10⁻³", "10⁻²", "10⁻¹", "10⁰"}),
+        ((50.0, 2e5), {"100", "1,000", "10,000", "100,000"}),
+        ((0.03, 0.4), {"0.05", "0.1", "0.2"}),
+        ((2e-6, 3e-5), {"2×10⁻⁶", "5×10⁻⁶", "10⁻⁵", "2×10⁻⁵"}),
+    ],
+)
+def test_ticks_of_a_logarithmic_axis_are_plain_text(limits: tuple[float, float], expected: set[str]) -> None:
+    figure, ax = plt.subplots()
+    ax.set(yscale="log", ylim=limits)
+    set_log_ticks(figure)
+    figure.canvas.draw()
+    shown = {tick.label1.get_text() for tick in ax.yaxis.get_major_ticks() if limits[0] <= tick.get_loc() <= limits[1]}
+    assert shown == expected
+    assert not any(tick.label1.get_text() for tick in ax.yaxis.get_minor_ticks())
+    plt.close(figure)
+
+
+def test_labels_stand_at_the_ends_of_their_curves() -> None:
+    figure, ax = plt.subplots(subplot_kw={"xscale": "log", "yscale": "log"})
+    ax.plot([10, 1000], [1.0, 0.01])
+    label_ends(ax, [End(0.01, 1000.0, "falling", "red")])
+    (leader,) = [line for line in ax.get_lines() if line.get_color() == "red"]
+    start = leader.get_xydata()[0]
+    on_screen = ax.transAxes.transform(start)
+    assert on_screen == pytest.approx(ax.transData.transform((1000.0, 0.01)))
+    plt.close(figure)

@@ -233,11 +233,14 @@ def test_worlds_of_several_families_share_a_table(tmp_path: Path) -> None:
     table = sim.run(str(tmp_path / "mine.toml"))
     assert len(table) == 6
     drawn = suboptimality.save_all(table, tmp_path / "figures")
-    assert [d["name"] for d in drawn][1:] == [
-        "suboptimality-family-attributes-strength-0.5",
-        "suboptimality-family-attributes-strength-1",
-        "suboptimality-family-tabular-strength-0.5",
-    ]
+    assert [d["name"] for d in drawn] == ["suboptimality"]
+    svg = (tmp_path / "figures" / "suboptimality.svg").read_text()
+    for words in (
+        "family = attributes, strength = 0.5",
+        "family = attributes, strength = 1",
+        "family = tabular, strength = 0.5",
+    ):
+        assert f">{words}<" in svg
 
 
 def test_infinite_suboptimality_is_a_row_and_not_drawn(tmp_path: Path) -> None:

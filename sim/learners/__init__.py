@@ -169,14 +169,15 @@ def _decided(fits: Fit, logs: Logs, learner: Learner, world: World, policies: Po
         return status
     table, support = np.asarray(policies.features.table), np.asarray(policies.support)
     supported = support[:, :, None] & support[:, None, :]
+    pulls = np.asarray(_pulls(learner, logs.as_floats[0], world, fits.notes)) & supported
+    parameters = np.asarray(fits.parameters)
     for s in undecided:
-        notes = {name: value[s] for name, value in fits.notes.items()}
-        pulls = np.asarray(_pulls(learner, jnp.asarray(logs.counts[s].astype(float)), world, notes)) & supported
-        if shows_separation(table, pulls, np.asarray(fits.parameters[s])) or is_separated(table, pulls):
+        if shows_separation(table, pulls[s], parameters[s]) or is_separated(table, pulls[s]):
             status[s] = Status.separated
     return status
 
 
 @jax.jit
 def _pulls(learner: Learner, counts: Array, world: World, notes: dict[str, Array]) -> Array:
-    return learner.pulls(counts, world, notes)
+    """`learner.pulls` of every log."""
+    return jax.vmap(lambda counted, noted: learner.pulls(counted, world, noted))(counts, notes)
