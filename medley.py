@@ -262,7 +262,10 @@ def main() -> None:
 
 
 def _interrupted() -> int:
-    return _refuse("interrupted; what is finished is stored, and medley run --resume --out DIR goes on", INTERRUPTED)
+    goes_on = (
+        "; what is finished is stored, and medley run --resume --out DIR goes on" if sys.argv[1:2] == ["run"] else ""
+    )
+    return _refuse(f"interrupted{goes_on}", INTERRUPTED)
 
 
 def _usage(error: Any) -> int:

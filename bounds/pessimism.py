@@ -6,6 +6,7 @@ SubOpt(pi_RL) <= E_{pi*}[f_bar - c] <= (1 + r) alpha E_{pi*}|psi|_{Lambda^-1}, w
 """
 
 import math
+from collections.abc import Callable
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +16,7 @@ from bounds.bound import Bound
 from bounds.coverage import policy_concentrability
 from sim import checks
 from sim.distances import AttributeDistance, largest
-from sim.editors import DenseEditor, MixtureEditor
+from sim.editors import DenseEditor, MixtureEditor, ProductEditor
 from sim.learners.cost import Cost
 from sim.learners.defaults import RIDGE
 from sim.world import World
@@ -154,17 +155,52 @@ def noise_scale(world: World) -> float:
     """The sub-Gaussian scale of the observed cost: max over x, y, t of sqrt(2 log E exp(t (Delta - c))) / |t|.
 
     Over a grid of t, fine enough for three digits; at t = 0 it is the standard deviation.  At most c_max / 2.
+
+    Raises:
+        BadInput: a world too large for a table of the kernel, unless its user edits attributes independently.
     """
+    if _independent(world):
+        return _noise_of_attributes(world)
     rows, costs = world.editor.dense(), np.asarray(world.expected_cost)
     gaps = np.asarray(world.distance)[None] - costs[:, :, None]
     seen = (np.asarray(world.context_probs)[:, None] > 0) & (np.asarray(world.reference) > 0)
-    largest = float(np.sum(rows * gaps**2, axis=2)[seen].max())
-    scale = max(float(np.abs(gaps[rows > 0]).max()), 1e-300)
-    for t in np.geomspace(1e-2, 1e2, 81) / scale:
-        for sign in (-t, t):
-            moment = np.log(np.sum(rows * np.exp(sign * gaps * (rows > 0)), axis=2)[seen])
-            largest = max(largest, float(2 * moment.max() / t**2))
-    return math.sqrt(largest)
+    variance = float(np.sum(rows * gaps**2, axis=2)[seen].max())
+
+    def log_moment(t: float) -> float:
+        return float(np.log(np.sum(rows * np.exp(t * gaps * (rows > 0)), axis=2)[seen]).max())
+
+    return _scale(log_moment, variance, float(np.abs(gaps[rows > 0]).max()))
+
+
+def _noise_of_attributes(world: World) -> float:
+    """`noise_scale` where the cost is a sum of independent costs of attributes: so are its variance and log moment,
+    and the worst response is the worst of every attribute.
+    """
+    assert isinstance(world.editor, ProductEditor) and isinstance(world.distance, AttributeDistance)
+    flips = np.asarray(world.editor.flips())[np.asarray(world.context_probs) > 0]
+    unit = float(world.distance.scale)
+
+    def worst(of_attribute: np.ndarray) -> float:
+        return float(of_attribute.max(axis=2).sum(axis=1).max())
+
+    def log_moment(t: float) -> float:
+        return worst(np.log1p(flips * np.expm1(t * unit)) - t * unit * flips)
+
+    upwards, downwards = worst((flips > 0) - flips), worst(flips - (flips == 1))
+    return _scale(log_moment, unit**2 * worst(flips * (1 - flips)), unit * max(upwards, downwards))
+
+
+def _scale(log_moment: Callable[[float], float], variance: float, largest_gap: float) -> float:
+    size = max(largest_gap, 1e-300)
+    grid = np.geomspace(1e-2, 1e2, 81) / size
+    moments = [2 * log_moment(sign * t) / t**2 for t in grid for sign in (-1.0, 1.0)]
+    return math.sqrt(max(variance, *moments))
+
+
+def _independent(world: World) -> bool:
+    """Whether every response is given, and its attributes are edited, and paid for, independently."""
+    of_attributes = isinstance(world.distance, AttributeDistance) and isinstance(world.editor, ProductEditor)
+    return of_attributes and bool(np.all(np.asarray(world.reference) > 0))
 
 
 def _largest_paid(world: World) -> float:

@@ -11,6 +11,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from figures import panels, style
 from figures.style import Look
+from sim.record_logs import LARGEST_COUNTED
 
 _OTHERS = {"build": Look("#7f7f7f", "v", ":"), "draw": Look("#000000", "x", "--")}
 _WORDS = {"build": "build the world", "draw": "draw the logs", "sup": "fit sup", "pref": "fit pref", "cost": "fit cost"}
@@ -73,6 +74,7 @@ def _figure(table: pd.DataFrame) -> Figure:
         draw_times(here, top)
         draw_memory(here, below)
         _size_axis(below, here, str(name))
+        _mark_records(here, (top, below))
         _mark_failure(here, (top, below))
         top.set_title(_fixed(here), loc="left", fontsize=8)
     for ax in places.ravel():
@@ -100,6 +102,22 @@ def _size_axis(ax: Axes, here: pd.DataFrame, name: str) -> None:
     ax.set_xlim(min(sizes) / 1.4, max(sizes) * 1.4)
     ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
     ax.xaxis.set_minor_locator(NullLocator())
+
+
+def _mark_records(here: pd.DataFrame, places: tuple[Axes, Axes]) -> None:
+    """A line where logs cease to be tables of counts, and what they are at both sides."""
+    known = here.dropna(subset=["responses"])
+    records = known["responses"] > LARGEST_COUNTED
+    if records.all() or not records.any():
+        return
+    middle = (float(known.loc[~records, "value"].max()) + float(known.loc[records, "value"].min())) / 2
+    for ax in places:
+        ax.axvline(middle, color="#777777", lw=0.8, ls=(0, (2, 3)), zorder=1)
+    for words, ha, shift in (("counts", "right", -3), ("records", "left", 3)):
+        places[1].annotate(
+            words, xy=(middle, 0.96), xycoords=("data", "axes fraction"), xytext=(shift, 0), va="top",
+            textcoords="offset points", ha=ha, fontsize=7, color="#555555",
+        )  # fmt: skip
 
 
 def _mark_failure(here: pd.DataFrame, places: tuple[Axes, Axes]) -> None:

@@ -1,6 +1,6 @@
 """The log-linear policy class, fitted in blocks of parameters that no two contexts share."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import jax
 import jax.numpy as jnp
@@ -23,11 +23,13 @@ class Blocks:
     """The class as B problems of C contexts and k parameters each, B C = X, no parameter being in two of them.
 
     `rows` are the features of each block's own parameters, centred per context, which no policy can see; parameter
-    i of the class stands at `place[i]` of the B k, or at B k if it is in none.
+    i of the class stands at `place[i]` of the B k, or at B k if it is in none.  `on_cube` says whether the responses
+    of every block are, by their features, all corners of the cube {-1/2, 1/2}^k.
     """
 
     rows: Float[Array, "B C A k"]
     place: Int[Array, " d"]
+    on_cube: bool = field(default=False, metadata={"static": True})
 
     def split(self, table: Array) -> Array:
         """A table over contexts (X, ...) as (B, C, ...)."""
@@ -116,14 +118,7 @@ class LogLinear:
         found, seen = self._parts(gathered), self._seen(gathered)
         minima = jax.vmap(search, in_axes=([parts.axes(part) for part in found],))(found)
         parameters = blocks.gather(minima.point)
-        minimum = Minimum(
-            parameters,
-            jnp.sum(minima.value),
-            jnp.max(minima.iterations),
-            jnp.all(minima.converged),
-            jnp.all(minima.finite),
-            blocks.gather_matrix(minima.hessian),
-        )
+        minimum = newton.of_separate(minima, parameters, blocks.gather_matrix(minima.hessian))
         widest = jax.vmap(parts.widest, in_axes=(parts.axes(seen), 0))
         certificate = parts.certificate(minima, lambda inverse: widest(seen, inverse), ridge)
         return Solution(parameters, self.log_policy(parameters), minimum, jnp.zeros(()), certificate)
@@ -138,7 +133,11 @@ class LogLinear:
         blocks, choices = self._blocks, gathered.choices
         found: list[Part] = []
         if choices.shown is not None:
-            found.append(parts.Shown(blocks.rows, blocks.split(self.support), blocks.split(choices.shown)))
+            weights = blocks.split(choices.shown)
+            on_cube, support = blocks.on_cube, blocks.split(self.support)
+            found.append(
+                parts.shown_on_cube(blocks.rows, weights) if on_cube else parts.Shown(blocks.rows, support, weights)
+            )
         if gathered.wins is not None and self.groups is not None:
             found.append(parts.grouped(self.groups, gathered))
         elif choices.compared is not None:
@@ -186,4 +185,13 @@ def _blocks(features: np.ndarray, support: np.ndarray) -> Blocks:
     place = np.full(dimension, columns.size)
     place[columns.ravel()] = np.arange(columns.size)
     rows = np.take_along_axis(centred, columns[:, None, :], axis=2)
-    return Blocks(jnp.asarray(rows[:, None]), jnp.asarray(place))
+    return Blocks(jnp.asarray(rows[:, None]), jnp.asarray(place), bool(support.all()) and _on_cube(rows))
+
+
+def _on_cube(rows: np.ndarray) -> bool:
+    """Whether the rows (B, A, k) of every block are the corners of {-1/2, 1/2}^k, in any order."""
+    responses, width = rows.shape[1:]
+    if responses != 2**width or np.any(np.abs(rows) != 0.5):
+        return False
+    number = (rows > 0) @ 2 ** np.arange(width)
+    return bool(np.all(np.sort(number, axis=1) == np.arange(responses)))

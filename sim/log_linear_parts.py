@@ -142,6 +142,14 @@ class ShownOnCube(NamedTuple):
         gradient = self.number * jnp.tanh(theta / 2) / 2 - self.target
         return Expansion(self.number * level - theta @ self.target, gradient, jnp.diag(self.number * bend))
 
+    def start(self, ridge: Float[Array, ""]) -> Float[Array, " k"]:
+        """The log-odds of each attribute, which is the minimum without a ridge, where the ridge lets them be."""
+        number = jnp.where(self.number > 0, self.number, 1.0)
+        edge = jnp.minimum(10 * ridge / number, 0.5)
+        share = jnp.clip(0.5 + self.target / number, edge, 1 - edge)
+        found = jnp.log(share / (1 - share))
+        return jnp.where(jnp.isfinite(found), found, 0.0)
+
 
 class Grouped(NamedTuple):
     """sum over groups of wins log(1 + exp(-m)) + losses log(1 + exp(m)), m = scale (<theta, psi> - offset)."""
@@ -228,15 +236,20 @@ def of_differences(psi: Array, offset: Array, wins: Array, losses: Array, scale:
     return Grouped(psi, _products(psi), offset, wins, losses, _per_block(scale, psi))
 
 
+def shown_on_cube(rows: Float[Array, "B C A k"], weights: Float[Array, "B C A"]) -> ShownOnCube:
+    """The part of the demonstrations with these weights, where the responses are the whole cube."""
+    return ShownOnCube(jnp.sum(weights, axis=(1, 2)), jnp.einsum("bca,bcak->bk", weights, rows))
+
+
 def paired(rows: Array, compared: Array, reference: Array, scale: Array) -> Paired:
     """The part of the comparisons, from tables (B, C, A, ...)."""
     return Paired(rows, compared, reference, _per_block(scale, rows))
 
 
 def start(found: list[Part], size: int, ridge: Float[Array, ""]) -> Float[Array, " k"]:
-    """Where the search begins: near the minimum if the comparisons say where, else at the uniform policy."""
-    comparisons = [part for part in found if isinstance(part, Grouped)]
-    return comparisons[0].start(ridge) if comparisons else jnp.zeros(size)
+    """Where the search begins: near the minimum if a part says where, comparisons first, else at the uniform policy."""
+    known = [part for kind in (Grouped, ShownOnCube) for part in found if isinstance(part, kind)]
+    return known[0].start(ridge) if known else jnp.zeros(size)
 
 
 def total(found: list[Part], theta: Float[Array, " k"]) -> Expansion:

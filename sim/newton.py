@@ -144,6 +144,20 @@ def minimise(function: Function, start: Float[Array, " p"], convex: bool = True,
     return Minimum(point, value, last.iterations + last.settled, converged, finite, last.at.hessian)
 
 
+def of_separate(minima: Minimum, point: Array, hessian: Array) -> Minimum:
+    """The minimum of a sum of functions of separate parameters, from theirs (leading axis): `point` and `hessian` are
+    the sum's.
+    """
+    return Minimum(
+        point,
+        jnp.sum(minima.value),
+        jnp.max(minima.iterations),
+        jnp.all(minima.converged),
+        jnp.all(minima.finite),
+        hessian,
+    )
+
+
 def _convex_direction(at: Expansion) -> Array:
     shift = _SHIFT * jnp.max(jnp.diagonal(at.hessian), initial=0.0)
     solution, _ = solve_positive(at.hessian + shift * jnp.eye(len(at.gradient)), at.gradient[:, None])

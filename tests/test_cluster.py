@@ -8,22 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from run_cases import SMALL
 
 import sim
 from sim import BadInput, regimes, sweep
-
-REGIME = """
-n = [40, 60, 80, 100, 200]
-seeds = {seeds}
-learners = ["reference", "sup", "pref", "cost"]
-[world]
-family = "attributes"
-attributes = 2
-contexts = 2
-strength = [1.0, 0.4]
-[pref]
-link = ["balance", "paper"]
-"""
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -31,7 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 @pytest.fixture(scope="module")
 def regime(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("regime") / "small.toml"
-    path.write_text(REGIME.format(seeds=2 * sweep.LANES + 7))
+    path.write_text(SMALL.format(n=[40, 60, 80, 100, 200], seeds=2 * sweep.LANES + 7))
     return str(path)
 
 

@@ -72,6 +72,48 @@ def test_contexts_that_share_a_parameter_are_one_problem():
     assert policies.blocks.rows.shape == (1, 4, 5, 3)
 
 
+def world_with_features(change):
+    """A world of two contexts and two attributes whose policy features (X, A, 2) are changed in each context."""
+    contexts, own = 2, 2
+    corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]) - 0.5
+    features = np.zeros((contexts, 4, contexts * own))
+    for x in range(contexts):
+        features[x, :, own * x : own * (x + 1)] = change(corners, x)
+    return sim.plant(**(slow.random_arrays(7, contexts, 4, 2, 2) | {"policy_features": features}))
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda corners, x: corners, True),
+        (lambda corners, x: corners[[2, 0, 3, 1]] if x else corners[:, ::-1], True),
+        (lambda corners, x: corners + 3.0, True),
+        (lambda corners, x: -corners, True),
+        (lambda corners, x: 2 * corners, False),
+        (lambda corners, x: corners[[0, 1, 1, 3]] if x else corners, False),
+        (lambda corners, x: corners + 0.1 * corners[:, ::-1], False),
+    ],
+    ids=["plain", "permuted", "translated", "reflected", "longer", "a corner twice", "slanted"],
+)
+def test_responses_that_are_a_cube_are_found_whatever_their_order(change, expected):
+    world = world_with_features(change)
+    policies = log_linear(world)
+    assert policies.blocks.on_cube == expected
+    logs = sim.sample(world, 300, 3)
+    plain = replace(policies, blocks=replace(policies.blocks, on_cube=False))
+    for learner in (Supervision(), Early(0.3)):
+        found, other = fit(learner, logs, world, policies), fit(learner, logs, world, plain)
+        np.testing.assert_allclose(found.parameters, other.parameters, atol=1e-7)
+        np.testing.assert_array_equal(found.status, other.status)
+
+
+def test_a_cube_without_one_of_its_corners_is_none():
+    corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]) - 0.5
+    arrays = slow.random_arrays(7, 1, 4, 2, 2, impossible=[(0, 3)])
+    world = sim.plant(**(arrays | {"policy_features": corners[None]}))
+    assert float(world.reference[0, 3]) == 0 and not log_linear(world).blocks.on_cube
+
+
 def test_a_constant_feature_is_in_no_block():
     arrays = slow.random_arrays(7, 2, 4, 3, 2)
     features = np.zeros((2, 4, 5))

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from bound_cases import DELTA, assert_rare, fitted, random_world
+from product_cases import SIZES, USERS, dense_world, product_world
 
 import sim
 from bounds import pessimism
@@ -44,6 +45,22 @@ def test_pessimistic_bound_holds_on_simulated_logs() -> None:
     # At n the log's Gram matrix is close to its mean.
     mean = pessimism.population(world, 300, DELTA).value
     assert np.mean([bound.value for bound in found]) == pytest.approx(mean, rel=0.05)
+
+
+@pytest.mark.parametrize(("contexts", "attributes"), SIZES)
+@pytest.mark.parametrize("user", USERS, ids=str)
+def test_the_noise_scale_of_independent_attributes_is_that_of_the_table(user, contexts, attributes) -> None:
+    for strength in (0.0, 0.4, 1.0):
+        world = product_world(contexts, attributes, strength, user)
+        expected = pessimism.noise_scale(dense_world(contexts, attributes, strength, user))
+        assert pessimism.noise_scale(world) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+def test_the_noise_scale_of_a_million_responses() -> None:
+    world = sim.world("attributes", attributes=20, contexts=2, strength=0.4)
+    flips = np.asarray(world.editor.flips())
+    spread = np.sqrt((flips * (1 - flips)).max(axis=2).sum(axis=1).max()) * float(world.distance.scale)
+    assert spread <= pessimism.noise_scale(world) <= 0.5 * 20 * float(world.distance.scale)
 
 
 def test_pessimistic_settings_are_the_learners_and_are_checked() -> None:

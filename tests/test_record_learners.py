@@ -50,8 +50,8 @@ def both(request):
 def assert_same(found, expected):
     np.testing.assert_allclose(found.parameters, expected.parameters, rtol=1e-7, atol=1e-7)
     # The searches leave some 1e-9 in a parameter.
-    np.testing.assert_allclose(found.suboptimality, expected.suboptimality, rtol=1e-7, atol=1e-12)
-    np.testing.assert_allclose(found.expected_cost, expected.expected_cost, rtol=1e-7)
+    np.testing.assert_allclose(found.suboptimality, expected.suboptimality, rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(found.expected_cost, expected.expected_cost, rtol=1e-8)
     np.testing.assert_allclose(found.log_policy, expected.log_policy, rtol=1e-7, atol=1e-7)
     np.testing.assert_array_equal(found.status, expected.status)
     assert list(found.notes) == list(expected.notes)

@@ -11,22 +11,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import run_cases
 
 import sim
 from sim import BadInput, regimes, store, sweep
 
-SMALL = """
-n = [40, 200]
-seeds = 5
-learners = ["reference", "sup", "pref", "cost"]
-[world]
-family = "attributes"
-attributes = 2
-contexts = 2
-strength = [1.0, 0.4]
-[pref]
-link = ["balance", "paper"]
-"""
+SMALL = run_cases.SMALL.format(n=[40, 200], seeds=5)
 SETTINGS = ["learner", "link", "lam", "ridge", "radius"]
 TASK = sweep.BATCHES * sweep.LANES
 """Seeds of one task of a small world."""

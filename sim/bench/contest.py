@@ -4,7 +4,7 @@ All get counts that are aggregated before the clock starts.  Ours fits a batch o
 returns parameters, convergence and the certificate of a finite fit; the others fit one log at a time, with the
 loosest tolerance with which they agree with ours on every log compared.  All are timed in turn, several times; the
 best time of each counts, and the best setting of each package.  Ours has a ridge of `RIDGE`, the others none: the
-exact test of separation needs one, and its pull on an estimate is some 1e-8.
+exact test of separation needs one, and its pull on an estimate is below 1e-7.
 """
 
 import time

@@ -19,6 +19,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from sim.errors import BadInput
+from sim.log_linear import log_linear
 from sim.policies import centred_regression
 from sim.world import World
 
@@ -89,6 +90,9 @@ def supervision(world: World) -> list[Rival]:
     """Every way to fit the supervision learner without a ridge."""
     shift = np.zeros(world.policy_features.dimension)
     forms = {"counts": _from_counts, "sufficient statistics": _from_statistics}
+    blocks = log_linear(world).blocks
+    if blocks is not None and blocks.on_cube:
+        forms["attributes apart"] = _of_attributes
     splits = {layout: _shown(world, layout) for layout in layouts(world)}
     return [
         Rival("SciPy", layout, f"L-BFGS-B with {memory} corrections on {name}", blocks, _scipy(form, memory), shift)
@@ -268,5 +272,18 @@ def _from_statistics(features: np.ndarray, counts: np.ndarray) -> Objective:
         sums = weights.sum(axis=1)
         gradient = columns @ (weights * (totals / sums)[:, None]).ravel() - statistics
         return totals @ np.log(sums) - statistics @ theta, gradient
+
+    return objective
+
+
+def _of_attributes(features: np.ndarray, counts: np.ndarray) -> Objective:
+    """The same where responses are the corners of a cube, as ours has it: log Z(x) = sum_k log(2 cosh(theta_k / 2))."""
+    statistics = np.tensordot(counts, features, axes=2)
+    totals = counts.sum(axis=1) @ (np.ptp(features, axis=1) > 0)
+
+    def objective(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        half = theta / 2
+        value = totals @ np.logaddexp(half, -half) - statistics @ theta
+        return value, totals * np.tanh(half) / 2 - statistics
 
     return objective

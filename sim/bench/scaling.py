@@ -29,16 +29,19 @@ SHARE = 0.5
 
 @dataclass(frozen=True)
 class Axis:
-    """One size that grows: a family, the parameter that is the size (None: the number of logs), and its values."""
+    """One size that grows: a family, the parameter that is the size (None: the number of logs), and its values; and
+    the logs of a point where they are not what grows.
+    """
 
     family: str
     parameter: str | None
     values: tuple[int, ...]
     fixed: dict[str, int] = field(default_factory=dict)
+    logs: int = LOGS
 
 
 AXES = {
-    "attributes": Axis("attributes", "attributes", (*range(1, 11), 12, 14, 16, 18, 20)),
+    "attributes": Axis("attributes", "attributes", (*range(1, 11), 12, 14, 16, 18, 20), logs=10),
     "contexts": Axis("attributes", "contexts", (1, 3, 10, 30, 100)),
     "features": Axis("tabular", "policy_dimension", (1, 4, 16, 64), {"responses": 32}),
     "seeds": Axis("attributes", None, (1, 100, 1000, 10_000)),
@@ -111,7 +114,7 @@ def _rows(axes: dict[str, Axis], seconds: float) -> Iterator[dict[str, Any]]:
         failed = None
         for value in axis.values:
             row: dict[str, Any] = {"axis": name, "value": value, "family": axis.family, "n": N, "device": device}
-            row["seeds"] = value if axis.parameter is None else LOGS
+            row["seeds"] = value if axis.parameter is None else axis.logs
             if failed is not None:
                 yield row | {"error": f"not tried, because {name} = {failed} failed"}
                 continue

@@ -6,6 +6,7 @@ the class is a product of attributes: where the optimum is one too, SubOpt and J
 follows the other.  Shapes: X contexts, K attributes, A = 2^K responses.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -96,7 +97,7 @@ class Fitter:
         self.learner, self.world, self.policies, self.keep = learner, world, policies, keep
         self.truths = ProductTruths.of(world)
         self.log_reference = np.log(np.asarray(world.reference))
-        self.start = jnp.zeros((world.contexts, policies.dimension // world.contexts))
+        self.attributes = policies.dimension // world.contexts
 
     def baseline(self) -> Row:
         """A policy that needs no log."""
@@ -147,14 +148,14 @@ class Fitter:
         log: Triples,
     ) -> Search:
         n = float(len(log.context))
-        return _search(weights, shown, compared, jnp.asarray(learner.ridge, float), n, self.start)
+        return _search(weights, shown, compared, jnp.asarray(learner.ridge, float), n, self.attributes)
 
     def _statistics(self, weights: ChoiceWeights, log: Triples) -> tuple[Demonstrations | None, Comparisons | None]:
         shown = compared = None
         if weights.shown is not None:
-            shown = record_statistics.demonstrations(log, *self.start.shape)
+            shown = record_statistics.demonstrations(log, self.world.contexts, self.attributes)
         if weights.compared is not None:
-            compared = record_statistics.comparisons(log, self.log_reference, self.start.shape[1])
+            compared = record_statistics.comparisons(log, self.log_reference, self.attributes)
         return shown, compared
 
     def _status(
@@ -184,7 +185,8 @@ class Fitter:
     def _answer(self, learner: PolicyLearner, found: Search, status: Status) -> Row:
         theta = found.point.ravel()
         known = status != Status.no_information
-        log_policy = self.policies.log_policy(theta) if self.keep or (known and self.truths is None) else None
+        wanted = self.keep or (known and self.truths is None)
+        log_policy = _log_policy(self.policies, theta) if wanted else None
         if not known:
             log_policy = jnp.log(self.world.reference)
         if known and self.truths is not None:
@@ -223,36 +225,35 @@ def _fit_cost(learner: Cost, visits: Array, paid: Array, informed: Array, world:
 
 
 @jax.jit
+def _log_policy(policies: LogLinear, theta: Array) -> Array:
+    return policies.log_policy(theta)
+
+
+@jax.jit
 def _evaluated(world: World, log_policy: Array) -> tuple[Array, Array]:
     """SubOpt and J."""
     policy = jnp.exp(log_policy)
     return world.suboptimality(policy), world.cost(policy)
 
 
-@jax.jit
+@functools.partial(jax.jit, static_argnames="size")
 def _search(
     weights: ChoiceWeights,
     shown: Demonstrations | None,
     compared: Comparisons | None,
     ridge: Array,
     n: Array | float,
-    start: Float[Array, "X K"],
+    size: int,
 ) -> Search:
     """The minimiser of the mean loss plus ridge |theta|^2 / (2n), every context being searched on its own."""
     found = _parts(weights, shown, compared, n)
 
-    def search(own: list[Part], begin: Array) -> Minimum:
-        return newton.minimise(newton.ridged(lambda point: parts.total(own, point), ridge / n), begin)
+    def search(own: list[Part]) -> Minimum:
+        function = newton.ridged(lambda point: parts.total(own, point), ridge / n)
+        return newton.minimise(function, parts.start(own, size, ridge / n))
 
-    minima = jax.vmap(search)(found, start)
-    together = Minimum(
-        minima.point,
-        jnp.sum(minima.value),
-        jnp.max(minima.iterations),
-        jnp.all(minima.converged),
-        jnp.all(minima.finite),
-        minima.hessian,
-    )
+    minima = jax.vmap(search)(found)
+    together = newton.of_separate(minima, minima.point, minima.hessian)
     return Search(minima.point, together, parts.certificate(minima, lambda inverse: _widest(found, inverse), ridge / n))
 
 
