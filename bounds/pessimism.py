@@ -191,8 +191,9 @@ def _noise_of_attributes(world: World) -> float:
 
 
 def _scale(log_moment: Callable[[float], float], variance: float, largest_gap: float) -> float:
-    size = max(largest_gap, 1e-300)
-    grid = np.geomspace(1e-2, 1e2, 81) / size
+    if largest_gap == 0:
+        return 0.0
+    grid = np.geomspace(1e-2, 1e2, 81) / largest_gap
     moments = [2 * log_moment(sign * t) / t**2 for t in grid for sign in (-1.0, 1.0)]
     return math.sqrt(max(variance, *moments))
 

@@ -114,8 +114,8 @@ def _mark_records(here: pd.DataFrame, places: tuple[Axes, Axes]) -> None:
     for ax in places:
         ax.axvline(middle, color="#777777", lw=0.8, ls=(0, (2, 3)), zorder=1)
     for words, ha, shift in (("counts", "right", -3), ("records", "left", 3)):
-        places[1].annotate(
-            words, xy=(middle, 0.96), xycoords=("data", "axes fraction"), xytext=(shift, 0), va="top",
+        places[0].annotate(
+            words, xy=(middle, 0.03), xycoords=("data", "axes fraction"), xytext=(shift, 0), va="bottom",
             textcoords="offset points", ha=ha, fontsize=7, color="#555555",
         )  # fmt: skip
 

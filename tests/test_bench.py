@@ -123,6 +123,7 @@ def undefined(world: World) -> list[rivals.Rival]:
     return [replace(rival, shift=rival.shift * np.nan) for rival in rivals.preference(world)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("others", [wrong, undefined])
 def test_a_rival_that_disagrees_has_no_ratio(asymmetric: World, others) -> None:
     found = contest.hold(asymmetric, TINY, contest.RIVALS | {"preference": others})
@@ -133,6 +134,7 @@ def test_a_rival_that_disagrees_has_no_ratio(asymmetric: World, others) -> None:
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
+@pytest.mark.slow
 def test_separated_logs_are_left_out_and_counted() -> None:
     world = sim.world("attributes", attributes=2, contexts=1, strength=0.5)
     effort = replace(TINY, n=12, batch=30)
@@ -246,6 +248,15 @@ def test_the_figure_draws_the_stored_table(table: pd.DataFrame, tmp_path: Path) 
     assert "fit pref" in svg and "not finished" in svg and "peak memory" in svg
 
 
+def test_the_published_figure_is_that_of_the_published_table(tmp_path: Path) -> None:
+    published = Path(__file__).parents[1] / "docs" / "performance" / "scaling.csv"
+    found = pd.read_csv(published)
+    assert found["error"].isna().all() and found.loc[found["axis"] == "attributes", "value"].max() == 20
+    pictures.save_all(found, tmp_path)
+    svg = (tmp_path / "scaling.svg").read_text()
+    assert ">counts<" in svg and ">records<" in svg and "not finished" not in svg
+
+
 @pytest.mark.parametrize("arguments", [(), ("--scaling",)])
 def test_a_folder_that_holds_something_is_refused(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     (tmp_path / "notes.txt").write_text("mine")
@@ -266,6 +277,7 @@ def measured(values: dict, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("sim.compiled.cache_compiled_code", lambda: None)
 
 
+@pytest.mark.slow
 def test_the_command_prints_text_or_one_object_and_stores_it(
     measured: None, values: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -277,6 +289,7 @@ def test_the_command_prints_text_or_one_object_and_stores_it(
     assert (tmp_path / "new" / "folder" / "bench.json").read_text() == printed
 
 
+@pytest.mark.slow
 def test_the_command_stores_the_table_and_the_figure(
     measured: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

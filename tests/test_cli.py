@@ -93,7 +93,8 @@ def test_regimes_lists_what_ships() -> None:
 
 
 def test_run_writes_the_folder_prints_the_table_and_can_be_typed_twice(tmp_path: Path) -> None:
-    arguments = ("run", "--set", "n=[50, 100]", "--set", "world.strength=[1.0, 0.5]", "--seeds", "3")
+    few = ("--set", "learners=['reference', 'sup', 'pref']")
+    arguments = ("run", "--set", "n=[50, 100]", "--set", "world.strength=[1.0, 0.5]", "--seeds", "3", *few)
     first, second = medley(*arguments, cwd=tmp_path), medley(*arguments, cwd=tmp_path)
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
     assert "strength = 0.5" in first.stdout and "pref (paper link)" in first.stdout and "fits not ok" in first.stdout
@@ -102,7 +103,7 @@ def test_run_writes_the_folder_prints_the_table_and_can_be_typed_twice(tmp_path:
     tables = [(folder / "table.parquet").read_bytes() for folder in folders]
     assert tables[0] == tables[1]
     report = (folders[0] / "report.html").read_text()
-    assert report.count("data:image/png;base64,") == 6 and "http" not in report.split("</style>")[1].split("<pre>")[0]
+    assert report.count("data:image/png;base64,") == 4 and "http" not in report.split("</style>")[1].split("<pre>")[0]
     assert (folders[0] / "figures" / "bounds-strength-0.5.svg").exists()
 
 
