@@ -43,13 +43,9 @@ def run(
     ] = False,
 ) -> None:
     """Simulate a regime, compare the learners, draw the figures and write the report."""
-    from bounds import compared, joined, readable
-    from figures import report, suboptimality, tightness, winners
     from sim import BadInput, regimes
     from sim.compiled import cache_compiled_code
     from sim.runs import run as simulate
-    from sim.store import write_summary, write_table
-    from sim.summary import any_learner, text_table
 
     if resume and out is None:
         raise BadInput("--resume: which folder? add --out DIR")
@@ -63,17 +59,32 @@ def run(
     folder = out or _fresh_folder(loaded.name)
     cache_compiled_code()
     with _progress(loaded.name) as progress:
-        table = joined(simulate(loaded, folder, resume=resume, dask=dask, progress=progress), loaded)
+
+        def finish(table: Any) -> None:
+            summary = _finished(table, loaded, folder)
+            print(f"{loaded.title or loaded.name}\n{loaded.claim}\n\n{summary}\n\nResults: {folder}/report.html")
+
+        simulate(loaded, folder, resume=resume, dask=dask, progress=progress, finish=finish)
+
+
+def _finished(table: Any, regime: Any, folder: Path) -> str:
+    """Write a run's table with its theory, its figures, report and summary; returns the summary."""
+    from bounds import compared, joined, readable
+    from figures import report, suboptimality, tightness, winners
+    from sim.store import write_summary, write_table
+    from sim.summary import any_learner, text_table
+
+    table = joined(table, regime)
     write_table(folder, table)
-    online = _online(loaded, folder) if loaded.online else _Online()
-    theory, pictures = compared(table, loaded.delta), folder / "figures"
+    online = _online(regime, folder) if regime.online else _Online()
+    theory, pictures = compared(table, regime.delta), folder / "figures"
     fits = f"{text_table(table)}\n\n{readable(theory)}" if any_learner(table) else ""
     summary = f"{online.summary}{fits}".rstrip()
     drawn = [*online.drawn, *winners.save_all(theory.winners, pictures), *suboptimality.save_all(table, pictures)]
-    drawn += tightness.save_all(table, pictures, loaded.delta)
-    report.write(folder, loaded, table, drawn, theory, online.section)
+    drawn += tightness.save_all(table, pictures, regime.delta)
+    report.write(folder, regime, table, drawn, theory, online.section)
     write_summary(folder, summary)
-    print(f"{loaded.title or loaded.name}\n{loaded.claim}\n\n{summary}\n\nResults: {folder}/report.html")
+    return summary
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,11 @@ class Bound(NamedTuple):
 
     def why_not(self) -> str | None:
         """The reason for no value: what fails and by how much; None if the bound has a finite value and holds."""
-        failing = [f"{name} fails by {v:.3g}" for name, v in self.violations.items() if not v <= EXACT]
+        failing = [
+            f"{name} is unknown: the world is too large" if math.isnan(v) else f"{name} fails by {v:.3g}"
+            for name, v in self.violations.items()
+            if not v <= EXACT
+        ]
         if self.reason is not None or failing:
             return "; ".join([*([self.reason] if self.reason else []), *failing])
         return (

@@ -14,7 +14,7 @@ import numpy as np
 from bounds import realizability
 from bounds.bound import Bound
 from bounds.coverage import policy_concentrability
-from sim import checks
+from sim import checks, record_logs
 from sim.distances import AttributeDistance, largest
 from sim.editors import DenseEditor, MixtureEditor, ProductEditor
 from sim.learners.cost import Cost
@@ -148,7 +148,15 @@ def _violations(
     if noise_bound is None:
         return found | {RANGE: max(0.0, _largest_paid(world) - _declared(world, c_max))}
     noise = checks.in_range("noise_bound", noise_bound, 0, math.inf)
-    return found | {NOISE: max(0.0, noise_scale(world) - noise)}
+    return found | {NOISE: _noise_violation(world, noise)}
+
+
+def _noise_violation(world: World, noise: float) -> float:
+    """How far `noise` is below the noise scale; NaN where a world is too large to say."""
+    if not _independent(world) and record_logs.needed(world):
+        # The scale is at most half of the range.
+        return 0.0 if noise >= _largest_paid(world) / 2 else math.nan
+    return max(0.0, noise_scale(world) - noise)
 
 
 def noise_scale(world: World) -> float:

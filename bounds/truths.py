@@ -14,6 +14,7 @@ from sim.world import World
 OFF_SUPPORT = "infinite: the policy gives responses that the optimum never gives"
 NOT_COVERED = "infinite: the optimum gives responses that the reference never gives"
 NOT_COMPARED = "infinite: policies of the log-linear class differ that no pair of response and edit tells apart"
+SEARCHED = "no formula for this kernel: the interval's lower end was found by a search, its upper end is proved"
 BETWEEN = "the table of the edit kernel is too large; the interval's two ends are exact"
 NO_PRODUCT = "the table of the edit kernel is too large, and the optimum is no product of attributes"
 _INFINITE = {"policy_concentrability": NOT_COVERED, "preference_coverage": NOT_COMPARED}
@@ -48,7 +49,7 @@ def truths(world: World) -> dict[str, Any]:
         "cost_outside_class": realizability.linear_cost_residual(world),
         "policy_concentrability": coverage.policy_concentrability(world),
         **dict.fromkeys(known),
-        "kl_coefficient": upper.tolist(),
+        "kl_coefficient": upper.tolist() if np.array_equal(lower, upper) else None,
         "kl_coefficient_interval": np.stack([lower, upper], axis=1).tolist(),
         "preference_coverage": coverage.preference_coverage(world, log_linear(world)),
         "edited_bound": edited_bound,
@@ -59,6 +60,8 @@ def truths(world: World) -> dict[str, Any]:
     if edited_bound is None or "edited_bound" in infinite:
         values["edited_bound_by"] = None
         reasons["edited_bound"] = reasons["edited_bound_by"] = rungs[0].reason or OFF_SUPPORT
+    if values["kl_coefficient"] is None:
+        reasons["kl_coefficient"] = SEARCHED
     known["balance_violation"] = _largest(contraction.interval("balance_violation", world))
     values |= dict.fromkeys(infinite)
     for name, ends in known.items():

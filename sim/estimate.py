@@ -1,11 +1,14 @@
 """What a regime will cost, measured: one task of it is run twice, and the rest is counted."""
 
-import resource
 import time
 from dataclasses import dataclass
 
 from sim import sweep
+from sim.machine import peak_mb
 from sim.regimes import Regime
+
+COPIES = 3
+"""How often the table of all rows is held at once while it is put together, sorted and joined with its theory."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +28,12 @@ def estimate(regime: Regime) -> Estimate:
     for task in sweep.plan(regime, set()):
         sizes = {k: v for k, v in task.cell.world.items() if isinstance(v, int) and not k.endswith("seed")}
         shapes.setdefault(f"{task.cell.family} {sizes} {task.cell.policy} {_size(task)}", []).append(task)
-    seconds = 0.0
+    seconds = table = 0.0
     for tasks in shapes.values():
-        cold, warm = _timed(tasks[0]), _timed(tasks[len(tasks) // 2])
+        (cold, size), (warm, _) = _timed(tasks[0]), _timed(tasks[len(tasks) // 2])
         seconds += max(cold - warm, 0.0) + warm * len(tasks)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Estimate(seconds / 60, peak)
+        table += size * len(tasks) / 2**20
+    return Estimate(seconds / 60, peak_mb() + COPIES * table)
 
 
 def _size(task: sweep.Task) -> int | None:
@@ -38,7 +41,8 @@ def _size(task: sweep.Task) -> int | None:
     return task.cell.n if sweep.by_records(task.cell) else None
 
 
-def _timed(task: sweep.Task) -> float:
+def _timed(task: sweep.Task) -> tuple[float, int]:
+    """The seconds of a task, and the bytes of its rows."""
     started = time.monotonic()
-    sweep.run_task(task)
-    return time.monotonic() - started
+    found = sweep.run_task(task)
+    return time.monotonic() - started, int(found.rows.memory_usage(deep=True).sum())

@@ -120,7 +120,9 @@ class LogLinear:
         parameters = blocks.gather(minima.point)
         minimum = newton.of_separate(minima, parameters, blocks.gather_matrix(minima.hessian))
         widest = jax.vmap(parts.widest, in_axes=(parts.axes(seen), 0))
-        certificate = parts.certificate(minima, lambda inverse: widest(seen, inverse), ridge)
+        certificate = parts.certificate(
+            minima, lambda inverse: widest(seen, inverse), ridge, jnp.asarray(gathered.choices.scale, float)
+        )
         return Solution(parameters, self.log_policy(parameters), minimum, jnp.zeros(()), certificate)
 
     @property

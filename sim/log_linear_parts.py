@@ -293,13 +293,14 @@ def widest(seen: Seen, inverse: Float[Array, "k k"]) -> Float[Array, ""]:
     return jnp.max(jnp.where(seen.mask, sizes, 0.0), initial=0.0)
 
 
-def certificate(minima: Minimum, widest_of: Callable[[Array], Array], ridge: Array) -> Float[Array, ""]:
+def certificate(minima: Minimum, widest_of: Callable[[Array], Array], ridge: Array, scale: Array) -> Float[Array, ""]:
     """Below one only if the loss has a finite minimiser without its ridge, from the minima of its blocks.
 
     The loss without its ridge has gradient -ridge theta and Hessian H - ridge at the fit, up to what the search left.
-    Its third derivative along v is at most max |<v, psi>| times the second (psi runs over the pairs that the log
-    compares), and then |gradient|_{H^-1} max |psi|_{H^-1} < 1 proves a finite minimiser: the growth of the function
-    along any ray, at least (exp(-S) + S - 1) / S^2 |v|_H^2 with S = max |<v, psi>|, overtakes the slope.
+    Its third derivative along v is at most max |<v, psi>| times the second, where psi runs over the differences that
+    the log shows and `scale` times those that it compares, and then |gradient|_{H^-1} max |psi|_{H^-1} < 1 proves a
+    finite minimiser: the growth of the function along any ray, at least (exp(-S) + S - 1) / S^2 |v|_H^2 with
+    S = max |<v, psi>|, overtakes the slope.
     """
     size = minima.point.shape[1]
     # The shift makes H invertible where it is flat, and is too small to pass for curvature.
@@ -309,7 +310,7 @@ def certificate(minima: Minimum, widest_of: Callable[[Array], Array], ridge: Arr
     inverse = jax.vmap(lambda matrix: solve_positive(matrix, jnp.eye(size))[0])(flat)
     slope = -ridge * minima.point
     squared = jnp.einsum("bi,bij,bj->b", slope, inverse, slope)
-    steepness = jnp.sqrt(jnp.maximum(squared, 0.0)) + 10 * TOLERANCE**0.5
+    steepness = (jnp.sqrt(jnp.maximum(squared, 0.0)) + 10 * TOLERANCE**0.5) * jnp.maximum(scale, 1.0)
     found = jnp.max(steepness * jnp.sqrt(jnp.maximum(widest_of(inverse), 0.0)), initial=0.0)
     # Without a ridge nothing stops a fit that has no minimum, so its gradient proves nothing.
     return jnp.where(jnp.isnan(found) | (ridge <= 0), jnp.inf, found)

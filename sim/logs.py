@@ -8,7 +8,7 @@ The log of (world, n, seed) is a function of the law of the triple, n, the seed 
 """
 
 import hashlib
-import os
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +19,7 @@ from jaxtyping import Array
 
 from sim import record_logs
 from sim.errors import BadInput
+from sim.machine import cores
 from sim.record_logs import RecordLogs, Triples
 from sim.world import World
 
@@ -27,6 +28,9 @@ from sim.world import World
 # irrational, so that the round numbers of hand-made worlds do not fall between two grid points.
 _LAW_GRID = 1e-7 / np.pi
 
+
+LARGEST_N = 10**15
+"""Triples of a log; counts up to here are exact in 64-bit floats."""
 
 LOGS_OF_A_THREAD = 20
 """Fewer logs than this are drawn quicker than a thread starts."""
@@ -67,21 +71,23 @@ def sample(
 
     Args:
         world: the world that is logged.
-        n: triples per log, at least 1.
+        n: triples per log, 1 to 10^15.
         seeds: the number of logs (seeds 0, 1, ...) or the seeds themselves.
         root_seed: another value gives independent logs for all seeds.
         held_out: triples of the independent held-out log of each seed.
 
     Raises:
-        BadInput: n < 1, no seeds, a negative seed, more triples than fit where logs are records.
+        BadInput: n out of range, no seeds, a negative seed, more triples than fit where logs are records.
     """
     seeds = _seeds(seeds)
-    _require_count("n", n, 1)
-    _require_count("held_out", held_out, 0)
+    _require_count("n", n, 1, LARGEST_N)
+    _require_count("held_out", held_out, 0, LARGEST_N)
     _require_count("root_seed", root_seed, 0)
     if record_logs.needed(world):
+        record_logs.require_size(n)
+        record_logs.require_size(held_out, "held_out")
         return _sample_by_records(world, n, seeds, root_seed, held_out)
-    law = _law(world)
+    law = world.logged_law
     key = law_key(law)
     counts = _draw(law, n, [[root_seed, *key, n, seed, 0] for seed in seeds])
     if held_out:
@@ -101,14 +107,17 @@ def _sample_by_records(world: World, n: int, seeds: list[int], root_seed: int, h
 
 
 def sample_records(world: World, n: int, seed: int = 0, root_seed: int = 0) -> Records:
-    """Draw one log of n triples in order; its law is that of `sample`, its draws are its own."""
+    """Draw one log of n triples in order; its law is that of `sample`.
+
+    Its draws are its own, but where `sample` draws records too: there it is `sample`'s log of this seed.
+    """
     _require_count("n", n, 1)
     _require_count("seed", seed, 0)
     _require_count("root_seed", root_seed, 0)
     if record_logs.needed(world):
         drawn = _sample_by_records(world, n, [seed], root_seed, 0).of(0)
         return Records(*drawn, np.asarray(world.distance[drawn.response, drawn.edited]))
-    law = _law(world)
+    law = world.logged_law
     rng = np.random.default_rng([root_seed, *law_key(law), n, seed, 2])
     return _records(rng.choice(law.size, size=n, p=law.ravel()), law.shape, world)
 
@@ -149,11 +158,6 @@ def law_key(law: np.ndarray) -> list[int]:
     return [int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4)]
 
 
-def _law(world: World) -> np.ndarray:
-    law = np.asarray(world.triple_law())
-    return law / law.sum()
-
-
 def _draw(law: np.ndarray, n: int, keys: list[list[int]]) -> np.ndarray:
     """One table of counts per key; side by side, since the sampler lets other threads run."""
     # Possible cells only: the sampler gives the last cell what rounding leaves over, which must not be impossible.
@@ -165,7 +169,7 @@ def _draw(law: np.ndarray, n: int, keys: list[list[int]]) -> np.ndarray:
         for s in part:
             counts[s, cells] = _generator(keys[s]).multinomial(n, chances)
 
-    threads = min(os.cpu_count() or 1, 1 + len(keys) // LOGS_OF_A_THREAD)
+    threads = min(cores(), 1 + len(keys) // LOGS_OF_A_THREAD)
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(draw, [range(first, len(keys), threads) for first in range(threads)]))
     return counts.reshape(len(keys), *law.shape)
@@ -193,6 +197,7 @@ def _seeds(seeds: int | list[int] | range) -> list[int]:
     return [int(seed) for seed in seeds]
 
 
-def _require_count(name: str, value: object, least: int) -> None:
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-        raise BadInput(f"{name}: expected a whole number, at least {least}, got {value!r}")
+def _require_count(name: str, value: object, least: int, most: float = math.inf) -> None:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or not least <= value <= most:
+        upto = f" and at most {most}" if math.isfinite(most) else ""
+        raise BadInput(f"{name}: expected a whole number, at least {least}{upto}, got {value!r}")

@@ -70,12 +70,12 @@ def needed(world: World) -> bool:
     return not isinstance(world.editor, DenseEditor) and world.responses > LARGEST_COUNTED
 
 
-def require_size(n: int) -> None:
+def require_size(n: int, name: str = "n") -> None:
     """Refuse a log of more triples than are kept."""
     if n > LARGEST_LOG:
         raise BadInput(
-            f"n: expected at most {LARGEST_LOG} where logs are records (more than {LARGEST_COUNTED} responses), got"
-            f" {n}; lower n, or use at most 10 attributes"
+            f"{name}: expected at most {LARGEST_LOG} where logs are records (more than {LARGEST_COUNTED} responses),"
+            f" got {n}; lower {name}, or use at most 10 attributes"
         )
 
 

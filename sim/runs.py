@@ -4,7 +4,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -35,6 +35,7 @@ def run(
     resume: bool = False,
     dask: str | None = None,
     progress: Progress | None = None,
+    finish: Callable[[pd.DataFrame], None] | None = None,
 ) -> pd.DataFrame:
     """Simulate a regime and return its table: one row per learner with its settings, cell and seed.
 
@@ -45,6 +46,7 @@ def run(
         resume: continue what `out` holds.
         dask: address of a Dask scheduler; None for threads of this process.
         progress: called with (tasks done, tasks in all).
+        finish: called with the table at the end, while the folder is still closed to other runs.
 
     Raises:
         BadInput: a regime or folder that cannot be used.
@@ -52,14 +54,20 @@ def run(
     """
     regime = regime if isinstance(regime, Regime) else regimes.load(regime, overrides)
     sweep.check(regime)
-    with executor(dask) as pool:
+    with ExitStack() as stack:
+        # The cluster first, so that a wrong address leaves no folder behind.
+        workers = stack.enter_context(ExitStack())
+        pool = workers.enter_context(executor(dask))
         if out is None:
-            return _in_memory(regime, pool, progress)[0]
-        folder = store.open_folder(Path(out), regime, resume)
-        try:
-            return _in_folder(regime, folder, pool, progress)
-        finally:
-            folder.close()
+            table = _in_memory(regime, pool, progress)[0]
+        else:
+            folder = store.open_folder(Path(out), regime, resume)
+            stack.callback(folder.close)
+            table = _in_folder(regime, folder, pool, progress)
+        workers.close()
+        if finish is not None:
+            finish(table)
+    return table
 
 
 def run_online(
@@ -123,12 +131,13 @@ def _in_memory(regime: Regime, pool: Executor, progress: Progress | None) -> tup
 def _in_folder(regime: Regime, folder: store.RunFolder, pool: Executor, progress: Progress | None) -> pd.DataFrame:
     started = time.monotonic()
     folder.write_regime(regime)
-    failures = []
-    for outcome in _outcomes(sweep.plan(regime, folder.done()), pool, progress):
+    failures, done = [], folder.done()
+    for outcome in _outcomes(sweep.plan(regime, done), pool, progress):
         if outcome.result is None:
             failures.append({"cell": vars(outcome.task.cell), "seeds": outcome.task.seeds[:1], "error": outcome.error})
         else:
-            folder.write_chunk(sweep.keys_of(outcome.task), outcome.result.rows, outcome.result.online)
+            fresh = sweep.without(outcome.result, outcome.task, done)
+            folder.write_chunk(sweep.keys_of(outcome.task) - done, fresh.rows, fresh.online)
     folder.write_json("failures.json", failures)
     folder.write_json("provenance.json", provenance(regime, time.monotonic() - started))
     if failures:

@@ -24,6 +24,10 @@ MEASURED = ["suboptimality", "expected_cost", "status", "iterations"]
 _OURS = {"regime.toml", "table.parquet", "chunks", "provenance.json", "figures", "report.html", "lock", "plugins"}
 _OURS |= {"failures.json", "summary.txt", "online.parquet"}
 _ONLINE = ".online.parquet"
+_OTHER_NUMBERS = (
+    "chunks: expected one number for each key, got several: another version of the program wrote some of"
+    " them; choose a new folder"
+)
 _WORDS = ["cell", "test_user", "method", "arm"]
 
 
@@ -111,7 +115,7 @@ def merged(tables: list[pa.Table]) -> pd.DataFrame:
     keys = [*SETTINGS, *settings, "family", *world, "n", "seed"]
     rows = rows[[*keys, *MEASURED, *notes]].drop_duplicates()
     if rows.duplicated(subset=keys).any():
-        raise RuntimeError("two rows with the same key and other numbers: the chunks come from different programs")
+        raise BadInput(_OTHER_NUMBERS)
     return rows.sort_values(keys, kind="stable", na_position="first", ignore_index=True)
 
 
@@ -162,7 +166,7 @@ def online_merged(frames: list[pd.DataFrame]) -> pd.DataFrame:
     rows = pd.concat([frame.drop(columns=_WORDS) for frame in frames], ignore_index=True).assign(**names)
     rows = rows[KEYS + VALUES].drop_duplicates()
     if rows.duplicated(KEYS).any():
-        raise RuntimeError("two online rows with the same key and other numbers: the chunks come from other programs")
+        raise BadInput(_OTHER_NUMBERS)
     return rows.sort_values(KEYS, kind="stable", ignore_index=True)
 
 

@@ -9,8 +9,8 @@ import functools
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
@@ -77,13 +77,11 @@ def run_task(task: Task) -> Result:
     made = [learners.make(name, **settings) for name, settings in task.learners]
     width = width_of(task.cell, bool(task.online))
     blocks = [np.array(list(block)) for _, block in itertools.groupby(task.seeds, lambda seed: seed // width)]
-    with ThreadPoolExecutor(1) as ahead:
-        # The logs of the next batch are drawn while the learners fit this one.
-        drawing = [ahead.submit(_drawn, task, seeds, width, world, made) for seeds in blocks]
-        batches = [
-            _run_batch(_places(seeds, width, world), taken, world, policy_class, made, bool(task.online))
-            for seeds, taken in zip(blocks, _results(drawing), strict=True)
-        ]
+    drawing = _drawn_ahead(lambda seeds: _drawn(task, seeds, width, world, made), blocks)
+    batches = [
+        _run_batch(_places(seeds, width, world), taken, world, policy_class, made, bool(task.online))
+        for seeds, taken in zip(blocks, drawing, strict=True)
+    ]
     tables = [
         _rows(name, learner.settings(), [batch.measured[i] for batch in batches], task)
         for i, ((name, _), learner) in enumerate(zip(task.learners, made, strict=True))
@@ -117,10 +115,15 @@ def _places(seeds: np.ndarray, width: int, world: World) -> np.ndarray:
     return np.arange(len(seeds)) if record_logs.needed(world) else seeds % width
 
 
-def _results(drawing: list[Future[Drawn]]) -> Iterator[Drawn]:
-    """The results in order, each let go of as soon as it is used."""
-    while drawing:
-        yield drawing.pop(0).result()
+def _drawn_ahead(draw: Callable[[np.ndarray], Drawn], blocks: list[np.ndarray]) -> Iterator[Drawn]:
+    """The logs of each batch in order; those of the next, and no more, are drawn while the learners fit this one."""
+    with ThreadPoolExecutor(1) as ahead:
+        drawing = ahead.submit(draw, blocks[0])
+        for following in blocks[1:]:
+            drawn, drawing = drawing.result(), ahead.submit(draw, following)
+            yield drawn
+            del drawn
+        yield drawing.result()
 
 
 def _drawn(task: Task, seeds: np.ndarray, width: int, world: World, made: list[learners.Learner]) -> Drawn:
@@ -310,6 +313,20 @@ def keys_of(task: Task) -> set[str]:
     return {f"{digest} {seed}" for digest in _digests(task) for seed in task.seeds}
 
 
+def without(found: Result, task: Task, done: set[str]) -> Result:
+    """The result less the rows that are `done`: a block is done again as a whole, perhaps by a machine whose last
+    bits differ.
+    """
+    keys = [[f"{digest} {seed}" for seed in task.seeds] for digest in _digests(task)]
+    new = np.array([[key not in done for key in row] for row in keys])
+    # Rows are in the order of learners, then seeds; the online phase of a seed plays all learners' policies.
+    rows = found.rows[new.ravel()].reset_index(drop=True)
+    if found.online is None:
+        return Result(rows, None)
+    seeds = np.array(task.seeds)[new.any(axis=0)]
+    return Result(rows, found.online[found.online["seed"].isin(seeds)].reset_index(drop=True))
+
+
 def _digests(task: Task) -> list[str]:
     cell = json.dumps(asdict(task.cell), sort_keys=True)
     words = [f"{cell} {json.dumps(learner, sort_keys=True)}" for learner in task.learners]
@@ -321,8 +338,15 @@ def run_tasks(tasks: list[Task], executor: Executor) -> Iterator[Outcome]:
     """The outcomes of all tasks, as they come; a failed task is an outcome too."""
     futures: dict[Future[Result], Task] = {executor.submit(run_task, task): task for task in tasks}
     for future in as_completed(futures):
+        # Let go of, so that a result that is stored is not kept.
+        task = futures.pop(future)
+        error = _error_of(future)
+        yield Outcome(task, future.result() if error is None else None, error)
+
+
+def _error_of(future: Future[Result]) -> str | None:
+    try:
         error = future.exception()
-        if error is None:
-            yield Outcome(futures[future], future.result(), None)
-        else:
-            yield Outcome(futures[future], None, f"{type(error).__name__}: {error}".replace("\n", " "))
+    except CancelledError:
+        return "cancelled: the cluster's scheduler went away"
+    return None if error is None else f"{type(error).__name__}: {error}".replace("\n", " ")

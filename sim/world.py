@@ -6,6 +6,7 @@ A responses.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -102,6 +103,12 @@ class World:
     def triple_law(self) -> Float[Array, "X A A"]:
         """The law of one logged triple, rho(x) pi_ref(y|x) q(e|x, y)."""
         return self.editor.joint(self.context_probs[:, None] * self.reference)
+
+    @cached_property
+    def logged_law(self) -> np.ndarray:
+        """`triple_law` as logs are drawn from it, its sum one; kept, so that drawing computes nothing."""
+        law = np.asarray(self.triple_law())
+        return law / law.sum()
 
 
 def divergence_terms(policy: Float[Array, "..."], log_other: Float[Array, "..."]) -> Float[Array, "..."]:

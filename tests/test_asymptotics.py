@@ -294,6 +294,7 @@ def test_the_best_weight_beats_its_neighbours() -> None:
         assert value <= predict(Early(other), world).at(1000) + 1e-12  # type: ignore[operator]
 
 
+@pytest.mark.slow
 def test_one_compilation_serves_all_worlds_of_a_shape() -> None:
     jax.clear_caches()
     before = asymptotics._moments.compilations()

@@ -15,7 +15,8 @@ from bench_jobs import allocating, counting
 import medley
 import sim
 from figures import scaling as pictures
-from sim.bench import child, contest, machine, rivals, scaling, speed
+from sim import machine
+from sim.bench import child, contest, rivals, scaling, speed
 from sim.bench.contest import Effort
 from sim.learners import Preference, Supervision
 from sim.world import World
@@ -155,6 +156,7 @@ def test_where_all_separate_everything_says_so() -> None:
     assert found["reasons"].keys() >= KEYS & found.keys()
 
 
+@pytest.mark.slow
 def test_without_scikit_learn_its_numbers_say_what_to_install(
     asymmetric: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,7 +194,7 @@ def test_a_child_is_stopped() -> None:
 @pytest.mark.slow
 def test_peak_memory_is_the_childs_own() -> None:
     ours = np.ones(700 * 2**17)
-    assert child.peak_mb() > 700
+    assert machine.peak_mb() > 700
     without, held = (child.in_child(allocating, mb, seconds=60)["peak_mb"] for mb in (0, 200))
     assert ours[0] == 1 and without < 700
     assert held - without == pytest.approx(200, abs=20)

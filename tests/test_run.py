@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import run_cases
 
 import sim
-from sim import BadInput, regimes, store, sweep
+from sim import BadInput, regimes, runs, store, sweep
 
 SMALL = run_cases.SMALL.format(n=[40, 200], seeds=5)
 SETTINGS = ["learner", "link", "lam", "ridge", "radius"]
@@ -211,6 +213,62 @@ def test_every_setting_of_a_learner_is_part_of_its_key(small: str, tmp_path: Pat
     alone = sim.run(str(file), overrides=[*overrides, "learners=['early']", "early.held_out=20"])
     beside = table[(table.learner == "early") & (table.held_out == 20)]
     assert alone["suboptimality"].tolist() == beside["suboptimality"].tolist()
+
+
+def test_what_is_stored_stays_when_its_block_is_done_again(small: str, tmp_path: Path) -> None:
+    first = sim.run(small, tmp_path / "run", overrides=["seeds=3"])
+    for chunk in (tmp_path / "run" / "chunks").glob("*.parquet"):
+        # As a machine with other last bits would have it.
+        table = pq.read_table(chunk)
+        place = table.column_names.index("suboptimality")
+        moved = pa.array(np.nextafter(table["suboptimality"].to_numpy(), np.inf))
+        pq.write_table(table.set_column(place, "suboptimality", moved), chunk)
+    longer = sim.run(small, tmp_path / "run", overrides=["seeds=5"], resume=True)
+    kept = longer[longer["seed"] < 3].reset_index(drop=True)
+    np.testing.assert_array_equal(kept["suboptimality"], np.nextafter(first["suboptimality"], np.inf))
+    again = sim.run(small, overrides=["seeds=5"])
+    pd.testing.assert_frame_equal(
+        longer[longer["seed"] >= 3].reset_index(drop=True), again[again["seed"] >= 3].reset_index(drop=True)
+    )
+
+
+def test_chunks_of_different_programs_are_refused_in_one_line(small: str, tmp_path: Path) -> None:
+    sim.run(small, tmp_path / "run", overrides=["seeds=2"])
+    chunk = next((tmp_path / "run" / "chunks").glob("*.parquet"))
+    table = pq.read_table(chunk)
+    place = table.column_names.index("suboptimality")
+    other = table.set_column(place, "suboptimality", pa.array(table["suboptimality"].to_numpy() + 1))
+    pq.write_table(other, chunk.with_name("other.parquet"))
+    with pytest.raises(BadInput, match="choose a new folder"):
+        sim.run(small, tmp_path / "run", overrides=["seeds=2"], resume=True)
+
+
+def test_the_folder_stays_closed_to_others_until_all_is_written(small: str, tmp_path: Path) -> None:
+    seen = []
+
+    def finish(table: pd.DataFrame) -> None:
+        with pytest.raises(BadInput, match="another run is writing there"):
+            sim.run(small, tmp_path / "run", overrides=["seeds=2"], resume=True)
+        seen.append(len(table))
+
+    table = runs.run(small, tmp_path / "run", overrides=["seeds=2"], finish=finish)
+    assert seen == [len(table)]
+    sim.run(small, tmp_path / "run", overrides=["seeds=2"], resume=True)
+
+
+def test_at_most_one_batch_is_drawn_ahead() -> None:
+    drawn: list[int] = []
+
+    def draw(block: np.ndarray) -> dict:
+        drawn.append(int(block[0]))
+        return {0: block}
+
+    taken = []
+    for found in sweep._drawn_ahead(draw, [np.array([i]) for i in range(6)]):
+        time.sleep(0.02)
+        taken.append(int(found[0][0]))
+        assert len(drawn) <= len(taken) + 1
+    assert taken == drawn == list(range(6))
 
 
 def test_worlds_of_several_families_share_a_table(tmp_path: Path) -> None:

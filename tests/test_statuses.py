@@ -91,6 +91,25 @@ def test_separation_is_that_of_the_linear_program(name, kind, ridge):
     assert {Status.ok, Status.separated} <= set(expected)
 
 
+@pytest.mark.parametrize("temperature", [0.5, 1.5, 4.0])
+@pytest.mark.parametrize("n", [10, 40])
+def test_separation_under_a_link_of_any_scale_is_that_of_the_linear_program(temperature, n):
+    world = sim.world("attributes", attributes=2, contexts=2, temperature=temperature, world_seed=3)
+    drawn = sim.sample(world, n, 60)
+    found = fit(Preference("paper"), drawn, world)
+    features, support = np.asarray(world.policy_features.table), np.asarray(world.reference) > 0
+    expected = [
+        Status.no_information
+        if np.einsum("xyy->", table) == table.sum()
+        else Status.separated
+        if slow.has_no_minimiser(features, support, table, supervision=False, preference=True)
+        else Status.ok
+        for table in drawn.counts
+    ]
+    np.testing.assert_array_equal(found.status, expected)
+    assert Status.separated in expected
+
+
 # Nothing to learn
 
 

@@ -2,12 +2,12 @@
 
 import multiprocessing
 import resource
-import sys
 import time
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
+
+from sim.machine import peak_mb
 
 Steps = Iterator[tuple[str, Any]]
 """What a job yields as it goes: names and values."""
@@ -72,15 +72,3 @@ def _work(pipe: Connection, job: Callable[..., Steps], arguments: tuple[Any, ...
         # The first line: some libraries add pages.
         error = f"{type(problem).__name__}: {(str(problem) or 'no message').splitlines()[0]}"
     pipe.send(({"error": error, "peak_mb": peak_mb()}, False))
-
-
-def peak_mb() -> float:
-    """The most memory that this process has held so far, in MB (2^20 bytes).
-
-    On Linux from the process's own status: the usual counter starts a child at the peak of its parent.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)

@@ -80,6 +80,7 @@ def preference(world: World) -> list[Rival]:
     """
     shift = reference_parameters(world)
     ways = [("SciPy", f"L-BFGS-B with {memory} corrections", _scipy_logistic(memory)) for memory in (5, 10, 20)]
+    ways += [("SciPy", "L-BFGS-B from weighted least squares", _scipy_logistic(10, near=True))]
     if find_spec("sklearn") is not None:
         ways += [("scikit-learn", solver, _sklearn(solver)) for solver in ("newton-cholesky", "lbfgs", "newton-cg")]
     splits = {layout: _pairs(world, layout) for layout in layouts(world)}
@@ -89,13 +90,17 @@ def preference(world: World) -> list[Rival]:
 def supervision(world: World) -> list[Rival]:
     """Every way to fit the supervision learner without a ridge."""
     shift = np.zeros(world.policy_features.dimension)
-    forms = {"counts": _from_counts, "sufficient statistics": _from_statistics}
+    forms: dict[str, tuple[Form, Start]] = {
+        "on counts": (_from_counts, _nowhere),
+        "on sufficient statistics": (_from_statistics, _nowhere),
+    }
     blocks = log_linear(world).blocks
     if blocks is not None and blocks.on_cube:
-        forms["attributes apart"] = _of_attributes
+        forms["on attributes apart"] = _of_attributes, _nowhere
+        forms["on attributes apart, from their log-odds"] = _of_attributes, _log_odds
     splits = {layout: _shown(world, layout) for layout in layouts(world)}
     return [
-        Rival("SciPy", layout, f"L-BFGS-B with {memory} corrections on {name}", blocks, _scipy(form, memory), shift)
+        Rival("SciPy", layout, f"L-BFGS-B with {memory} corrections {name}", blocks, _scipy(*form, memory), shift)
         for layout, blocks in splits.items()
         for memory in (5, 10, 20)
         for name, form in forms.items()
@@ -193,12 +198,12 @@ def _shown(world: World, layout: str) -> Callable[[np.ndarray], list[Block]]:
 Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
-def _minimised(objective: Objective, size: int, memory: int, tolerance: float) -> np.ndarray:
+def _minimised(objective: Objective, start: np.ndarray, memory: int, tolerance: float) -> np.ndarray:
     options = {"maxcor": memory, "gtol": tolerance, "ftol": 0.0, "maxiter": _STEPS, "maxfun": 10 * _STEPS}
-    return minimize(objective, np.zeros(size), jac=True, method="L-BFGS-B", options=options).x
+    return minimize(objective, start, jac=True, method="L-BFGS-B", options=options).x
 
 
-def _scipy_logistic(memory: int) -> Callable[[Block, float], np.ndarray]:
+def _scipy_logistic(memory: int, near: bool = False) -> Callable[[Block, float], np.ndarray]:
     def fit(block: Block, tolerance: float) -> np.ndarray:
         assert isinstance(block, Pairs)
         rows, share = block.rows, 1.0 / max(block.wins.sum() + block.losses.sum(), 1.0)
@@ -210,9 +215,18 @@ def _scipy_logistic(memory: int) -> Callable[[Block, float], np.ndarray]:
             value = weights @ np.logaddexp(0.0, margins) - pulled @ theta
             return value, columns @ (weights * expit(margins)) - pulled
 
-        return _minimised(objective, rows.shape[1], memory, tolerance)
+        start = _least_squares(block) if near else np.zeros(rows.shape[1])
+        return _minimised(objective, start, memory, tolerance)
 
     return fit
+
+
+def _least_squares(block: Pairs) -> np.ndarray:
+    """The weighted least-squares fit to the log-odds of each difference, from which our search starts too."""
+    both = block.wins + block.losses
+    won = (block.wins + 0.05 * both) / (1.1 * both)
+    root = np.sqrt(both * won * (1 - won))
+    return np.linalg.lstsq(root[:, None] * block.rows, root * np.log(won / (1 - won)), rcond=None)[0]
 
 
 def _sklearn(solver: str) -> Callable[[Block, float], np.ndarray]:
@@ -234,16 +248,28 @@ def _sklearn(solver: str) -> Callable[[Block, float], np.ndarray]:
 
 
 Form = Callable[[np.ndarray, np.ndarray], Objective]
+Start = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def _scipy(form: Form, memory: int) -> Callable[[Block, float], np.ndarray]:
+def _scipy(form: Form, start: Start, memory: int) -> Callable[[Block, float], np.ndarray]:
     def fit(block: Block, tolerance: float) -> np.ndarray:
         assert isinstance(block, Shown)
         share = 1.0 / max(block.counts.sum(), 1.0)
-        objective = form(block.features, share * block.counts)
-        return _minimised(objective, block.features.shape[-1], memory, tolerance)
+        counts = share * block.counts
+        return _minimised(form(block.features, counts), start(block.features, counts), memory, tolerance)
 
     return fit
+
+
+def _nowhere(features: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    return np.zeros(features.shape[-1])
+
+
+def _log_odds(features: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Where the responses are a cube: the minimum itself, from which our search starts too; edges moved inwards."""
+    totals = counts.sum(axis=1) @ (np.ptp(features, axis=1) > 0)
+    share = np.clip(0.5 + np.tensordot(counts, features, axes=2) / np.maximum(totals, 1e-300), 1e-6, 1 - 1e-6)
+    return np.log(share / (1 - share))
 
 
 def _from_counts(features: np.ndarray, counts: np.ndarray) -> Objective:

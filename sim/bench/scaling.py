@@ -8,8 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from sim import families, learners, logs
-from sim.bench import machine
+from sim import families, learners, logs, machine
 from sim.bench.child import Steps, in_child
 from sim.files import atomic_file
 

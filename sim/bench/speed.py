@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sim import families, logs, regimes, sweep
-from sim.bench import contest, machine
+from sim import families, logs, machine, regimes, sweep
+from sim.bench import contest
 from sim.bench.child import Steps, in_child
 from sim.bench.contest import Effort, Others
 from sim.world import World

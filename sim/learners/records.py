@@ -254,7 +254,9 @@ def _search(
 
     minima = jax.vmap(search)(found)
     together = newton.of_separate(minima, minima.point, minima.hessian)
-    return Search(minima.point, together, parts.certificate(minima, lambda inverse: _widest(found, inverse), ridge / n))
+    scale = jnp.asarray(weights.scale, float)
+    certificate = parts.certificate(minima, lambda inverse: _widest(found, inverse), ridge / n, scale)
+    return Search(minima.point, together, certificate)
 
 
 def _parts(

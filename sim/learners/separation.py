@@ -69,4 +69,6 @@ def _exists(psi: np.ndarray) -> bool:
     bounds = [(None, None)] * d + [(0.0, 1.0)] * rows
     objective = np.concatenate([np.zeros(d), -np.ones(rows)])
     result = linprog(objective, A_ub=constraints, b_ub=np.zeros(rows), bounds=bounds, method="highs")
-    return bool(result.success and -result.fun > 0.5)
+    if not result.success:
+        raise RuntimeError(f"the linear program that decides whether a log separates failed: {result.message}")
+    return bool(-result.fun > 0.5)
