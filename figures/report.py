@@ -92,9 +92,14 @@ def _row(contest: Contest, grid: list[str], names: list[str]) -> list[str]:
     cells = [theory.cell(_cell(contest.cell[a])) for a in grid] + [theory.cell(contest.n)]
     for name in names:
         mark = ("best" if contest.clear else "tied") if name == contest.winner else ""
-        cells.append(theory.cell(f"{contest.means[name]:.3g}" if name in contest.means else "", mark))
+        cells.append(theory.cell(_mean(contest.means[name]) if name in contest.means else "", mark))
     lead = f"{contest.gap:.2g} ± {contest.gap_error:.1g}" if contest.runner_up else ""
     return [*cells, theory.cell(lead), theory.cell(contest.not_ok)]
+
+
+def _mean(value: float) -> str:
+    """A mean of suboptimalities; what rounding leaves of zero is zero."""
+    return "0" if value < 1e-15 else f"{value:.3g}"
 
 
 def _cell(value: Any) -> str:

@@ -22,6 +22,7 @@ class LogTicks(Formatter):
 
     def format_ticks(self, values: Collection[float]) -> list[str]:
         """The ticks of an axis."""
+        assert self.axis is not None
         low, high = sorted(self.axis.get_view_interval())
         # Locators add ticks that are out of sight.
         plain = all(PLAIN[0] <= value < PLAIN[1] for value in values if low <= value <= high)

@@ -1,9 +1,14 @@
 """Runs on a real Dask cluster of processes: the same table, whatever happens to a worker."""
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +17,7 @@ from run_cases import SMALL
 
 import sim
 from sim import BadInput, regimes, sweep
+from sim.runs import TasksFailed
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -42,8 +48,7 @@ def test_a_worker_killed_in_the_middle_changes_nothing(regime: str, whole: pd.Da
     chunks, killed = tmp_path / "run" / "chunks", []
 
     def kill(pids: list[int]) -> None:
-        while not list(chunks.glob("*.parquet")):
-            time.sleep(0.01)
+        _until(lambda: any(chunks.glob("*.parquet")))
         os.kill(pids[0], signal.SIGKILL)
         killed.append(len(list(chunks.glob("*.parquet"))))
 
@@ -59,3 +64,41 @@ def test_a_worker_killed_in_the_middle_changes_nothing(regime: str, whole: pd.Da
 def test_no_scheduler_is_bad_input(regime: str) -> None:
     with pytest.raises(BadInput, match="no scheduler answers"):
         sim.run(regime, dask="not-an-address")
+
+
+def test_a_run_whose_scheduler_is_killed_fails_in_one_line_and_resumes(
+    regime: str, whole: pd.DataFrame, tmp_path: Path
+) -> None:
+    chunks, address = tmp_path / "run" / "chunks", tmp_path / "address.json"
+    dask = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--scheduler-file", str(address)]
+    with _process([*dask, "--port", "0", "--no-dashboard"]) as scheduler:
+        _until(address.exists)
+        worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", str(address)]
+        with _process([*worker, "--nthreads", "1", "--no-dashboard", "--death-timeout", "5"]):
+
+            def kill() -> None:
+                _until(lambda: any(chunks.glob("*.parquet")))
+                scheduler.kill()
+
+            threading.Thread(target=kill, daemon=True).start()
+            with pytest.raises(TasksFailed, match="scheduler went away"):
+                sim.run(regime, tmp_path / "run", dask=json.loads(address.read_text())["address"])
+    table = sim.run(regime, tmp_path / "run", resume=True)
+    pd.testing.assert_frame_equal(table, whole, check_exact=True)
+
+
+@contextmanager
+def _process(command: list[str]) -> Iterator[subprocess.Popen]:
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _until(true: Callable[[], bool], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
