@@ -1,7 +1,9 @@
 """The command line: parses arguments and calls the packages.  Imports are lazy, so that --help is quick."""
 
 import json
+import signal
 import sys
+import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -253,6 +255,7 @@ def _dry_run(regime: Any) -> None:
 
 def main() -> None:
     """Run the command line; bad input is one line on stderr and exit status 2."""
+    stopped = _noting_interrupts()
     try:
         status = app(standalone_mode=False)
         # The argument parser turns Ctrl-C into this status without a word.
@@ -260,6 +263,9 @@ def main() -> None:
     except (typer.Abort, KeyboardInterrupt):
         status = _interrupted()
     except Exception as error:
+        if stopped:
+            # A library that was stopped while it was imported fails in its own words.
+            sys.exit(_interrupted())
         # Told apart by name and method: importing the classes would make --help slow.
         if hasattr(error, "format_message"):
             status = _usage(error)
@@ -270,6 +276,19 @@ def main() -> None:
         else:
             raise
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _noting_interrupts() -> list[int]:
+    """From now on Ctrl-C adds to this list, beside stopping what runs."""
+    stopped: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        stopped.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, stop)
+    return stopped
 
 
 def _interrupted() -> int:

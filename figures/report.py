@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bounds.compare import Comparison
@@ -93,7 +94,8 @@ def _row(contest: Contest, grid: list[str], names: list[str]) -> list[str]:
     for name in names:
         mark = ("best" if contest.clear else "tied") if name == contest.winner else ""
         cells.append(theory.cell(_mean(contest.means[name]) if name in contest.means else "", mark))
-    lead = f"{contest.gap:.2g} ± {contest.gap_error:.1g}" if contest.runner_up else ""
+    error = "" if np.isnan(contest.gap_error) else f" ± {contest.gap_error:.1g}"
+    lead = f"{contest.gap:.2g}{error}" if contest.runner_up else ""
     return [*cells, theory.cell(lead), theory.cell(contest.not_ok)]
 
 

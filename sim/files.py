@@ -1,5 +1,6 @@
 """Files that appear whole or not at all."""
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -25,6 +26,27 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def write_sealed(folder: Path, stem: str, suffix: str, content: bytes) -> Path:
+    """Write a file atomically whose name holds the digest of its content, so that damage to it is noticed."""
+    path = folder / f"{stem}-{_seal(content)}{suffix}"
+    with atomic_file(path) as file:
+        file.write(content)
+    return path
+
+
+def read_sealed(path: Path) -> bytes | None:
+    """What `write_sealed` wrote; None for a file that is damaged, missing or of another origin."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    return content if f"-{_seal(content)}." in path.name else None
+
+
+def _seal(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=8).hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:

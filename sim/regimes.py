@@ -35,7 +35,7 @@ class Regime(BaseModel):
     claim: str = ""
     run_time: str = Field("", description="shown by `medley regimes`")
     n: list[int] = Field(min_length=1)
-    seeds: int = Field(100, ge=1)
+    seeds: int = Field(100, ge=1, le=10**6)
     root_seed: int = Field(0, ge=0)
     delta: float = Field(DELTA, gt=0, lt=1)
     learners: list[str] = Field(min_length=1)

@@ -1,10 +1,11 @@
 """The result folder of a run: regime, chunks, table, provenance; every file appears whole or not at all."""
 
-import contextlib
 import fcntl
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,7 +16,7 @@ from pandas.api.types import union_categoricals
 
 from sim import regimes
 from sim.errors import BadInput
-from sim.files import atomic_file, write_text
+from sim.files import atomic_file, read_sealed, write_sealed, write_text
 from sim.online.phase import KEYS, VALUES
 from sim.regimes import Regime
 
@@ -23,6 +24,7 @@ SETTINGS = ["learner", "link", "lam", "ridge", "radius"]
 MEASURED = ["suboptimality", "expected_cost", "status", "iterations"]
 _OURS = {"regime.toml", "table.parquet", "chunks", "provenance.json", "figures", "report.html", "lock", "plugins"}
 _OURS |= {"failures.json", "summary.txt", "online.parquet"}
+_FOLDERS = {"chunks", "figures", "plugins"}
 _ONLINE = ".online.parquet"
 _OTHER_NUMBERS = (
     "chunks: expected one number for each key, got several: another version of the program wrote some of"
@@ -50,52 +52,45 @@ class RunFolder:
 
     def write_chunk(self, keys: set[str], rows: pd.DataFrame, online: pd.DataFrame | None = None) -> None:
         """Store the rows of one finished task under the keys of what it did; those with the keys come last."""
-        names = sorted(keys)
+        names, folder = sorted(keys), self.path / "chunks"
         name = hashlib.blake2b("\n".join(names).encode(), digest_size=12).hexdigest()
         marks = {"keys": json.dumps(names)}
+        content = BytesIO()
         if online is not None:
-            marks["online"] = f"{name}{_ONLINE}"
-            with atomic_file(self.path / "chunks" / marks["online"]) as file:
-                online.to_parquet(file, index=False)
-        table = pa.Table.from_pandas(rows, preserve_index=False).replace_schema_metadata(marks)
-        with atomic_file(self.path / "chunks" / f"{name}.parquet") as file:
-            pq.write_table(table, file)
+            online.to_parquet(content, index=False)
+            marks["online"] = write_sealed(folder, name, _ONLINE, content.getvalue()).name
+            content = BytesIO()
+        pq.write_table(pa.Table.from_pandas(rows, preserve_index=False).replace_schema_metadata(marks), content)
+        write_sealed(folder, name, ".parquet", content.getvalue())
 
     def done(self) -> set[str]:
-        """The keys of all stored chunks.  A chunk that cannot be read, or whose online rows cannot, is done again."""
+        """The keys of all stored chunks.  A chunk that is damaged, or whose online rows are, is done again."""
         found: set[str] = set()
-        for file in self._chunks():
-            with contextlib.suppress(OSError, pa.ArrowInvalid):
-                # Whole, because a file may be damaged behind a good footer.
-                marks = pq.read_table(file).schema.metadata or {}
-                if b"online" in marks:
-                    pq.read_table(file.parent / marks[b"online"].decode())
+        for table in self._tables():
+            marks = table.schema.metadata or {}
+            if b"online" not in marks or read_sealed(self.path / "chunks" / marks[b"online"].decode()) is not None:
                 found |= set(json.loads(marks.get(b"keys", b"[]")))
         return found
 
     def rows(self) -> pd.DataFrame:
         """The rows of all chunks, as one table in canonical order."""
-        tables = []
-        for file in self._chunks():
-            with contextlib.suppress(OSError, pa.ArrowInvalid):
-                tables.append(pq.read_table(file))
-        return merged(tables)
+        return merged(list(self._tables()))
 
     def online_rows(self) -> pd.DataFrame:
         """The rows of the online phase, each once, in an order that does not depend on how they came."""
-        frames = []
-        for file in sorted((self.path / "chunks").glob(f"*{_ONLINE}")):
-            # One that cannot be read was done again, under the name of a task that holds its seeds.
-            with contextlib.suppress(OSError, pa.ArrowInvalid):
-                frames.append(pd.read_parquet(file))
-        return online_merged(frames)
+        # One that is damaged was done again.
+        contents = map(read_sealed, sorted((self.path / "chunks").glob(f"*{_ONLINE}")))
+        return online_merged([pd.read_parquet(BytesIO(content)) for content in contents if content is not None])
 
     def write_json(self, name: str, value: Any) -> None:
         """Store a JSON file."""
         write_text(self.path / name, json.dumps(value, indent=2, sort_keys=True) + "\n")
 
-    def _chunks(self) -> list[Path]:
-        return sorted(file for file in (self.path / "chunks").glob("*.parquet") if not file.name.endswith(_ONLINE))
+    def _tables(self) -> Iterator[pa.Table]:
+        files = sorted(file for file in (self.path / "chunks").glob("*.parquet") if not file.name.endswith(_ONLINE))
+        for content in map(read_sealed, files):
+            if content is not None:
+                yield pq.read_table(BytesIO(content))
 
 
 def merged(tables: list[pa.Table]) -> pd.DataFrame:
@@ -128,6 +123,7 @@ def open_folder(path: Path, regime: Regime, resume: bool) -> RunFolder:
     if path.exists() and not path.is_dir():
         raise BadInput(f"--out {path}: expected a folder, got a file")
     contents = {entry.name for entry in path.iterdir()} - {"lock"} if path.exists() else set()
+    _require_kinds(path, contents)
     if contents and not resume:
         raise BadInput(f"--out {path}: the folder is not empty; add --resume to continue it, or choose another")
     old = _stored_regime(path, contents)
@@ -146,6 +142,14 @@ def open_folder(path: Path, regime: Regime, resume: bool) -> RunFolder:
         lock.close()
         raise BadInput(f"--out {path}: another run is writing there; wait for it, or choose another folder") from None
     return RunFolder(path, lock)
+
+
+def _require_kinds(path: Path, contents: set[str]) -> None:
+    """Refuse files where a run has folders, and folders where it has files."""
+    for name in sorted(contents & _OURS):
+        expected, got = ("folder", "file") if name in _FOLDERS else ("file", "folder")
+        if (path / name).is_dir() != (name in _FOLDERS):
+            raise BadInput(f"--out {path}: expected '{name}' to be a {expected}, got a {got}; move it away")
 
 
 def _stored_regime(path: Path, contents: set[str]) -> Regime | None:
@@ -192,5 +196,5 @@ def load(folder: str | Path, name: str = "table.parquet") -> pd.DataFrame:
         raise BadInput(f"{folder}: no finished run here (no {name}); finish it with medley run --resume")
     try:
         return pd.read_parquet(path)
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, pa.ArrowException, ValueError) as error:
         raise BadInput(f"{path}: cannot be read ({str(error).splitlines()[0]})") from None

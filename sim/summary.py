@@ -225,7 +225,7 @@ def _block(point: str, found: list[Contest]) -> list[str]:
     rows = [[point, *(f"n={contest.n} " for contest in found)]]
     rows += [[f" {name}", *(_marked(contest, name) for contest in found)] for name in names]
     rows += [[" lead over the next", *(f"{contest.gap:.1e} " for contest in found)]]
-    rows += [["   standard error", *(f"{contest.gap_error:.1e} " for contest in found)]]
+    rows += [["   standard error", *(_short_error(contest.gap_error) for contest in found)]]
     rows += [["   fits not ok", *(f"{contest.not_ok} " for contest in found)]]
     return ["", *(row[0].ljust(width) + "".join(cell.rjust(10) for cell in row[1:]) for row in rows)]
 
@@ -233,6 +233,11 @@ def _block(point: str, found: list[Contest]) -> list[str]:
 def _marked(contest: Contest, name: str) -> str:
     mark = ("*" if contest.clear else "~") if name == contest.winner else " "
     return _short(contest.means[name]) + mark if name in contest.means else ""
+
+
+def _short_error(value: float) -> str:
+    """A standard error; one log has none."""
+    return "- " if np.isnan(value) else f"{value:.1e} "
 
 
 def _short(value: float) -> str:

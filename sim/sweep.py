@@ -309,7 +309,7 @@ def online_plan(regime: Regime) -> Plan | None:
 
 
 def keys_of(task: Task) -> set[str]:
-    """One key per row that the task makes: a digest of its cell and its learner with settings, and the seed."""
+    """One key per row that the task makes: a digest of all that makes it but the seed, and the seed."""
     return {f"{digest} {seed}" for digest in _digests(task) for seed in task.seeds}
 
 
@@ -328,8 +328,9 @@ def without(found: Result, task: Task, done: set[str]) -> Result:
 
 
 def _digests(task: Task) -> list[str]:
-    cell = json.dumps(asdict(task.cell), sort_keys=True)
-    words = [f"{cell} {json.dumps(learner, sort_keys=True)}" for learner in task.learners]
+    sources = {name: plugins.digest(source) for name, source in task.plugins.items()}
+    shared = json.dumps([asdict(task.cell), task.root_seed, sources], sort_keys=True)
+    words = [f"{shared} {json.dumps(learner, sort_keys=True)}" for learner in task.learners]
     # Short, because a chunk stores a key per row.
     return [hashlib.blake2b(text.encode(), digest_size=12).hexdigest() for text in words]
 

@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ import run_cases
 
 import sim
 from sim import BadInput, regimes, runs, store, sweep
+from sim.files import write_sealed
 
 SMALL = run_cases.SMALL.format(n=[40, 200], seeds=5)
 SETTINGS = ["learner", "link", "lam", "ridge", "radius"]
@@ -215,6 +218,41 @@ def test_every_setting_of_a_learner_is_part_of_its_key(small: str, tmp_path: Pat
     assert alone["suboptimality"].tolist() == beside["suboptimality"].tolist()
 
 
+def _write_chunk(folder: Path, stem: str, table: pa.Table) -> None:
+    content = BytesIO()
+    pq.write_table(table, content)
+    write_sealed(folder, stem, ".parquet", content.getvalue())
+
+
+def test_a_chunk_with_a_single_wrong_byte_is_done_again(small: str, whole: pd.DataFrame, tmp_path: Path) -> None:
+    sim.run(small, tmp_path / "run")
+    chunk = next((tmp_path / "run" / "chunks").glob("*.parquet"))
+    good = chunk.read_bytes()
+    for place in (105, len(good) // 2, len(good) - 9):
+        chunk.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+        table = sim.run(small, tmp_path / "run", resume=True)
+        pd.testing.assert_frame_equal(table, whole, check_exact=True)
+        assert chunk.read_bytes() == good
+
+
+def test_rows_of_another_root_seed_are_not_taken_for_this_ones(small: str, tmp_path: Path) -> None:
+    sim.run(small, tmp_path / "run", overrides=["seeds=2"])
+    stored = tmp_path / "run" / "regime.toml"
+    stored.write_text(stored.read_text().replace("root_seed = 0", "root_seed = 1"))
+    with pytest.raises(BadInput, match="choose a new folder"):
+        sim.run(str(stored), tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize("name, kind", [("chunks", "file"), ("figures", "file"), ("table.parquet", "folder")])
+def test_what_is_of_the_wrong_kind_in_a_folder_is_refused(small: str, tmp_path: Path, name: str, kind: str) -> None:
+    sim.run(small, tmp_path / "run", overrides=["seeds=2"])
+    place = tmp_path / "run" / name
+    shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
+    place.write_text("mine") if kind == "file" else place.mkdir()
+    with pytest.raises(BadInput, match=f"expected '{name}' to be a"):
+        sim.run(small, tmp_path / "run", overrides=["seeds=2"], resume=True)
+
+
 def test_what_is_stored_stays_when_its_block_is_done_again(small: str, tmp_path: Path) -> None:
     first = sim.run(small, tmp_path / "run", overrides=["seeds=3"])
     for chunk in (tmp_path / "run" / "chunks").glob("*.parquet"):
@@ -222,7 +260,8 @@ def test_what_is_stored_stays_when_its_block_is_done_again(small: str, tmp_path:
         table = pq.read_table(chunk)
         place = table.column_names.index("suboptimality")
         moved = pa.array(np.nextafter(table["suboptimality"].to_numpy(), np.inf))
-        pq.write_table(table.set_column(place, "suboptimality", moved), chunk)
+        chunk.unlink()
+        _write_chunk(chunk.parent, "moved", table.set_column(place, "suboptimality", moved))
     longer = sim.run(small, tmp_path / "run", overrides=["seeds=5"], resume=True)
     kept = longer[longer["seed"] < 3].reset_index(drop=True)
     np.testing.assert_array_equal(kept["suboptimality"], np.nextafter(first["suboptimality"], np.inf))
@@ -238,7 +277,7 @@ def test_chunks_of_different_programs_are_refused_in_one_line(small: str, tmp_pa
     table = pq.read_table(chunk)
     place = table.column_names.index("suboptimality")
     other = table.set_column(place, "suboptimality", pa.array(table["suboptimality"].to_numpy() + 1))
-    pq.write_table(other, chunk.with_name("other.parquet"))
+    _write_chunk(chunk.parent, "other", other)
     with pytest.raises(BadInput, match="choose a new folder"):
         sim.run(small, tmp_path / "run", overrides=["seeds=2"], resume=True)
 
