@@ -60,13 +60,13 @@ def run(
         return
     folder = out or _fresh_folder(loaded.name)
     cache_compiled_code()
+    told: list[str] = []
     with _progress(loaded.name) as progress:
-
-        def finish(table: Any) -> None:
-            summary = _finished(table, loaded, folder)
-            print(f"{loaded.title or loaded.name}\n{loaded.claim}\n\n{summary}\n\nResults: {folder}/report.html")
-
-        simulate(loaded, folder, resume=resume, dask=dask, progress=progress, finish=finish)
+        simulate(
+            loaded, folder, resume=resume, dask=dask, progress=progress,
+            finish=lambda table: told.append(_finished(table, loaded, folder)),
+        )  # fmt: skip
+    print(f"{loaded.title or loaded.name}\n{loaded.claim}\n\n{told[0]}\n\nResults: {folder}/report.html")
 
 
 def _finished(table: Any, regime: Any, folder: Path) -> str:
