@@ -8,7 +8,6 @@ The log of (world, n, seed) is a function of the law of the triple, n, the seed 
 """
 
 import hashlib
-import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,8 +28,8 @@ from sim.world import World
 _LAW_GRID = 1e-7 / np.pi
 
 
-LARGEST_N = 10**15
-"""Triples of a log; counts up to here are exact in 64-bit floats."""
+LARGEST = 2**63 - 1
+"""Triples that the sampler can count."""
 
 LOGS_OF_A_THREAD = 20
 """Fewer logs than this are drawn quicker than a thread starts."""
@@ -71,7 +70,7 @@ def sample(
 
     Args:
         world: the world that is logged.
-        n: triples per log, 1 to 10^15.
+        n: triples per log, at least 1; up to 2^53 counts stay exact in learners.
         seeds: the number of logs (seeds 0, 1, ...) or the seeds themselves.
         root_seed: another value gives independent logs for all seeds.
         held_out: triples of the independent held-out log of each seed.
@@ -80,8 +79,8 @@ def sample(
         BadInput: n out of range, no seeds, a negative seed, more triples than fit where logs are records.
     """
     seeds = _seeds(seeds)
-    _require_count("n", n, 1, LARGEST_N)
-    _require_count("held_out", held_out, 0, LARGEST_N)
+    _require_count("n", n, 1)
+    _require_count("held_out", held_out, 0)
     _require_count("root_seed", root_seed, 0)
     if record_logs.needed(world):
         record_logs.require_size(n)
@@ -197,7 +196,8 @@ def _seeds(seeds: int | list[int] | range) -> list[int]:
     return [int(seed) for seed in seeds]
 
 
-def _require_count(name: str, value: object, least: int, most: float = math.inf) -> None:
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or not least <= value <= most:
-        upto = f" and at most {most}" if math.isfinite(most) else ""
-        raise BadInput(f"{name}: expected a whole number, at least {least}{upto}, got {value!r}")
+def _require_count(name: str, value: object, least: int) -> None:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
+        raise BadInput(f"{name}: expected a whole number, at least {least}, got {value!r}")
+    if value > LARGEST:
+        raise BadInput(f"{name}: expected at most 2^63 - 1, got {value}")

@@ -18,11 +18,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sim import checks, families, learners, overrides, plugins, policies
 from sim.errors import BadInput, choose
 from sim.families import grid
-from sim.logs import LARGEST_N
 from sim.online import tables, test_users
 
 DEFAULT = "tradeoffs"
 DELTA = 0.05
+LARGEST_LOG = 10**15
+"""Counts up to here are exact in 64-bit floats."""
 
 
 class Regime(BaseModel):
@@ -235,8 +236,8 @@ def _validated(raw: dict[str, Any]) -> Regime:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise BadInput(f"{where}: {first['msg']}, got {first['input']!r}") from None
-    if min(regime.n) < 1 or max(regime.n) > LARGEST_N:
-        raise BadInput(f"n: expected sizes of at least 1 and at most {LARGEST_N:.0e}, got {regime.n}")
+    if min(regime.n) < 1 or max(regime.n) > LARGEST_LOG:
+        raise BadInput(f"n: expected sizes of at least 1 and at most {LARGEST_LOG:.0e}, got {regime.n}")
     for key in ("n", "learners"):
         values = getattr(regime, key)
         if len(set(values)) < len(values):

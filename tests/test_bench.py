@@ -71,6 +71,7 @@ def rivals_of(world: World) -> list[tuple[str, rivals.Rival]]:
     return [(name, rival) for name, others in contest.RIVALS.items() for rival in others(world)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [300, 5000])
 def test_fits_equal_every_rival(asymmetric: World, n: int) -> None:
     drawn = sim.sample(asymmetric, n, 4)

@@ -109,7 +109,7 @@ def test_default_world_has_the_published_coefficients() -> None:
 def test_truths_have_no_nan_and_a_reason_for_every_gap() -> None:
     values = truths(random_world(2, 5, seed=3, zeros=True))
     gaps = {name for name, value in values.items() if value is None}
-    assert gaps == set(values["reasons"]) == {"subopt_edited", "edited_bound", "edited_bound_by"}
+    assert gaps == set(values["reasons"]) == {"subopt_edited", "edited_bound", "edited_bound_by", "kl_coefficient"}
     numbers = [v for v in values.values() if isinstance(v, float)]
     assert all(math.isfinite(v) for v in numbers)
 

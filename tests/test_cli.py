@@ -93,6 +93,7 @@ def test_regimes_lists_what_ships() -> None:
     assert names == sorted(expected)
 
 
+@pytest.mark.slow
 def test_run_writes_the_folder_prints_the_table_and_can_be_typed_twice(tmp_path: Path) -> None:
     few = ("--set", "learners=['reference', 'sup', 'pref']")
     arguments = ("run", "--set", "n=[50, 100]", "--set", "world.strength=[1.0, 0.5]", "--seeds", "3", *few)

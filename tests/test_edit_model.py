@@ -199,6 +199,7 @@ def test_sizes_ridges_and_worlds_of_one_shape_share_a_compilation():
     assert fit_batch._cache_size() == before
 
 
+@pytest.mark.slow
 def test_a_regime_may_choose_the_form(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(

@@ -179,6 +179,7 @@ REFUSED = [
     ({"root_seed": 1.5}, "root_seed: expected"),
     ({"held_out": -1}, "held_out: expected a whole number, at least 0, got -1"),
     ({"held_out": 2.5}, "held_out: expected a whole number"),
+    ({"n": 2**63}, "n: expected at most 2^63 - 1"),
 ]
 
 

@@ -252,6 +252,7 @@ def small(tmp_path: Path, text: str, *overrides: str) -> pd.DataFrame:
 LEAST = 'n = [30]\nseeds = 2\nlearners = ["sup", "pref"]\n[world]\nattributes = 1\n[online]\nrounds = 6\n'
 
 
+@pytest.mark.slow
 def test_odd_but_legal_phases_run(tmp_path: Path) -> None:
     nothing = small(tmp_path, LEAST, "world.attributes=0")
     assert (nothing["cost"] == 0).all()

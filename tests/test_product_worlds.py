@@ -194,6 +194,7 @@ def entropy_apart(p: np.ndarray, r: np.ndarray) -> np.ndarray:
     return p * np.log(p / r) + (1 - p) * np.log((1 - p) / (1 - r))
 
 
+@pytest.mark.slow
 def test_a_million_responses_have_the_truths_of_twenty_attributes_each() -> None:
     """Closed forms: everything that is a sum over attributes is computed one attribute at a time."""
     root = str(Path(__file__).parent.parent)

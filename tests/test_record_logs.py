@@ -88,6 +88,7 @@ def moments(large):
     return exact_moments(large)
 
 
+@pytest.mark.slow
 @batches
 def test_a_million_responses_have_their_moments(large, moments, seeds):
     drawn = sim.sample(large, 5_000, list(seeds))

@@ -118,6 +118,7 @@ def test_a_million_responses_have_the_coefficients_of_single_attributes(large):
     assert found.limit == 0 and math.isfinite(found.coefficient)
 
 
+@pytest.mark.slow
 def test_every_answer_about_a_million_responses_is_a_number_or_has_a_reason(large):
     for learner in (Supervision(), Preference(), Early(), Cost(), Cost(1.0), EditModel()):
         values = predictions(learner, large, 1000)
