@@ -149,6 +149,7 @@ def test_an_online_regime_prints_its_tables_and_draws_its_figures(tmp_path: Path
     assert rows.equals(sim.load(tmp_path / "out", "online.parquet"))
 
 
+@pytest.mark.slow
 def test_dry_run_writes_nothing(tmp_path: Path) -> None:
     done = medley("run", "link", "--dry-run", "--seeds", "2", cwd=tmp_path)
     assert done.returncode == 0

@@ -189,6 +189,7 @@ def test_other_policy_classes(kind):
     np.testing.assert_allclose(found.notes["strength_hat"], 0.5, atol=0.03)
 
 
+@pytest.mark.slow
 def test_sizes_ridges_and_worlds_of_one_shape_share_a_compilation():
     worlds = make_world("redraw"), make_world("redraw", seed=4)
     fit(EditModel(), sim.sample(worlds[0], 50, 7), worlds[0])

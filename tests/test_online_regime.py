@@ -184,6 +184,7 @@ def test_blocks_of_seeds_have_their_own_draws(file: str) -> None:
     assert len(paid) == ONLINE_LANES + 2 and paid.nunique() > 2
 
 
+@pytest.mark.slow
 def test_phases_of_a_test_user(tmp_path: Path) -> None:
     path = tmp_path / "drift.toml"
     path.write_text(
