@@ -25,7 +25,7 @@ def cores() -> int:
 
 def versions() -> dict[str, str | None]:
     """The version of every package that takes part; None where it is not installed."""
-    return {name: _version(name) for name in PACKAGES}
+    return {name: version_of(name) for name in PACKAGES}
 
 
 def free_memory_mb() -> float | None:
@@ -54,7 +54,8 @@ def _processor() -> str:
     return named[0] if named else platform.processor() or platform.machine()
 
 
-def _version(package: str) -> str | None:
+def version_of(package: str) -> str | None:
+    """The version of a package; None where it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:

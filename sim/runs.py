@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import jax
 import pandas as pd
 import pyarrow as pa
 
-from sim import plugins, regimes, store, sweep
+from sim import machine, plugins, regimes, store, sweep
 from sim.errors import BadInput
 from sim.online.settings import in_words
 from sim.regimes import Regime
@@ -159,9 +158,9 @@ def _outcomes(tasks: list[sweep.Task], pool: Executor, progress: Progress | None
 def provenance(regime: Regime, wall_seconds: float) -> dict[str, Any]:
     """What made a table: versions, device, seeds, plugins, time."""
     return {
-        "version": _version("medley"),
+        "version": machine.version_of("medley") or "not installed",
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: machine.version_of(name) or "not installed" for name in PACKAGES},
         "device": str(jax.devices()[0].device_kind),
         "platform": platform.machine(),
         "root_seed": regime.root_seed,
@@ -169,10 +168,3 @@ def provenance(regime: Regime, wall_seconds: float) -> dict[str, Any]:
         "wall_seconds": round(wall_seconds, 3),
         "plugins": {name: plugins.digest(source) for name, source in regime.plugins.items()},
     }
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
