@@ -16,7 +16,7 @@ from figures.labels import End, label_ends
 from figures.panels import FLOOR
 from sim.summary import axes, where, with_labels
 
-COLUMNS = 2
+COLUMNS = 3
 """Learners side by side in one figure."""
 
 
@@ -26,23 +26,25 @@ def numbers(table: pd.DataFrame, delta: float) -> pd.DataFrame:
     Columns: `bound`, the median over logs; `quantile`, the measured 1 - delta quantile of SubOpt; `tightness`, their
     ratio; `holds`, whether the bound's assumptions hold (for some fit); `drawn`; `logs` and `not_ok`.
     """
-    grid, names = axes(table), bound_names(table)
+    grid, names, labelled = axes(table), bound_names(table), with_labels(table)
+    # A bound that says nothing of a learner is empty in its rows.
+    said = labelled.groupby("label")[[PREFIX + name for name in names]].count() > 0
     rows = []
-    for key, group in with_labels(table).groupby([*grid, "label", "n"], dropna=False, sort=False):
+    for key, group in labelled.groupby([*grid, "label", "n"], dropna=False, sort=False):
         point = dict(zip([*grid, "label", "n"], key, strict=True))
         measured = {"quantile": float(np.quantile(group["suboptimality"], 1 - delta)), "logs": len(group)}
         measured["not_ok"] = int((group["status"] != "ok").sum())
-        # A bound that says nothing of a learner is empty in its rows.
-        for name in (name for name in names if group[PREFIX + name].notna().any()):
+        for name in (name for name in names if said.loc[point["label"], PREFIX + name]):
             rows.append(point | {"name": name} | measured | _bound(group, name, measured["quantile"]))
     if not rows:
         return pd.DataFrame()
-    return pd.DataFrame(rows).sort_values([*grid, "label", "name", "n"], ignore_index=True)
+    found = pd.DataFrame(rows).dropna(subset="bound")
+    return found.sort_values([*grid, "label", "name", "n"], ignore_index=True)
 
 
 def _bound(group: pd.DataFrame, name: str, quantile: float) -> dict[str, Any]:
     # Of fits that left the ball of their class it does not speak (docs/theory.md 4.6); of the others it does.
-    value, holds = float(group[PREFIX + name].median()), bool(group[f"{PREFIX}{name}_holds"].fillna(False).any())
+    value, holds = float(group[PREFIX + name].median()), bool(group[f"{PREFIX}{name}_holds"].eq(True).any())
     ratio = value / quantile if quantile > FLOOR else np.nan
     return {"bound": value, "tightness": ratio, "holds": holds, "drawn": holds and FLOOR < value < np.inf}
 
@@ -70,27 +72,34 @@ def save_all(table: pd.DataFrame, folder: Path, delta: float) -> list[dict[str, 
 
 
 def _figure(here: pd.DataFrame, delta: float, limits: list[tuple[float, float]]) -> Figure:
-    """Per learner the bounds above their tightness; at most `COLUMNS` learners side by side."""
+    """Per learner the bounds above their tightness; at most `COLUMNS` learners side by side, on the same axes."""
     labels = style.ordered(here.loc[here["drawn"], "label"])
     columns = min(len(labels), COLUMNS)
     rows = -(-len(labels) // columns)
     figure, places = plt.subplots(
-        2 * rows, columns, figsize=(4.9 * columns, 4.8 * rows), layout="constrained", squeeze=False,
+        2 * rows, columns, figsize=(4.2 * columns, 4.8 * rows), layout="constrained", squeeze=False,
         height_ratios=[3, 1.2] * rows,
     )  # fmt: skip
     for ax in places.ravel():
         ax.axis("off")
     for i, label in enumerate(labels):
-        top, below = places[2 * (i // columns), i % columns], places[2 * (i // columns) + 1, i % columns]
-        shown = here[here["label"] == label]
-        for ax, ylim in zip((top, below), limits, strict=True):
-            ax.axis("on")
-            panels.size_axis(ax, here["n"])
-            ax.set(yscale="log", ylim=ylim)
-        draw(shown, top, f"measured {100 * (1 - delta):g}% quantile", str(label))
-        draw_tightness(shown, below)
-        below.set_xlim(top.get_xlim())
+        pair = places[2 * (i // columns), i % columns], places[2 * (i // columns) + 1, i % columns]
+        _draw_pair(here[here["label"] == label], pair, limits, f"measured {100 * (1 - delta):g}% quantile")
+        for ax in pair if i % columns else ():
+            ax.set_ylabel("")
+            ax.tick_params(labelleft=False)
     return figure
+
+
+def _draw_pair(shown: pd.DataFrame, pair: tuple[Axes, Axes], limits: list[tuple[float, float]], measured: str) -> None:
+    """One learner: its bounds, and below them their tightness."""
+    for ax, ylim in zip(pair, limits, strict=True):
+        ax.axis("on")
+        panels.size_axis(ax, shown["n"])
+        ax.set(yscale="log", ylim=ylim)
+    draw(shown, pair[0], measured, str(shown["label"].iloc[0]))
+    draw_tightness(shown, pair[1])
+    pair[1].set_xlim(pair[0].get_xlim())
 
 
 def draw(shown: pd.DataFrame, ax: Axes, measured: str, title: str) -> Axes:

@@ -7,11 +7,11 @@ from sim import sweep
 from sim.machine import peak_mb
 from sim.regimes import Regime
 
-COPIES = 3
+COPIES = 4
 """How often the table of all rows is held at once while it is put together and sorted.
 
 Fitted to one measurement: 100,000 logs x 4 learners peaked at 1,192 MB (docs/performance/bench.json), of which this
-makes 1,124.
+makes 1,165.
 """
 
 
@@ -49,4 +49,4 @@ def _timed(task: sweep.Task) -> tuple[float, int]:
     """The seconds of a task, and the bytes of its rows."""
     started = time.monotonic()
     found = sweep.run_task(task)
-    return time.monotonic() - started, int(found.rows.memory_usage(deep=True).sum())
+    return time.monotonic() - started, int(found.rows.nbytes)

@@ -11,7 +11,6 @@ from typing import Any
 
 import jax
 import pandas as pd
-import pyarrow as pa
 
 from sim import machine, plugins, regimes, store, sweep
 from sim.errors import BadInput
@@ -121,7 +120,7 @@ def _in_memory(regime: Regime, pool: Executor, progress: Progress | None) -> tup
     for outcome in _outcomes(sweep.plan(regime, set()), pool, progress):
         if outcome.result is None:
             raise TasksFailed(outcome.error)
-        tables.append(pa.Table.from_pandas(outcome.result.rows, preserve_index=False))
+        tables.append(outcome.result.rows)
         if outcome.result.online is not None:
             online.append(outcome.result.online)
     return store.merged(tables), online

@@ -50,7 +50,7 @@ class RunFolder:
             write_text(self.path / "plugins" / name, source)
         write_text(self.path / "regime.toml", regimes.to_toml(regime, self.path))
 
-    def write_chunk(self, keys: set[str], rows: pd.DataFrame, online: pd.DataFrame | None = None) -> None:
+    def write_chunk(self, keys: set[str], rows: pa.Table, online: pd.DataFrame | None = None) -> None:
         """Store the rows of one finished task under the keys of what it did; those with the keys come last."""
         names, folder = sorted(keys), self.path / "chunks"
         name = hashlib.blake2b("\n".join(names).encode(), digest_size=12).hexdigest()
@@ -60,7 +60,7 @@ class RunFolder:
             online.to_parquet(content, index=False)
             marks["online"] = write_sealed(folder, name, _ONLINE, content.getvalue()).name
             content = BytesIO()
-        pq.write_table(pa.Table.from_pandas(rows, preserve_index=False).replace_schema_metadata(marks), content)
+        pq.write_table(rows.replace_schema_metadata(marks), content)
         write_sealed(folder, name, ".parquet", content.getvalue())
 
     def done(self) -> set[str]:

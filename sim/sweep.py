@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from jaxtyping import Array
 
 from sim import families, learners, logs, plugins, policies, record_logs, regimes
@@ -57,7 +58,7 @@ class Task:
 class Result:
     """What a task found: a row per learner and seed, and the rows of the online phase where there is one."""
 
-    rows: pd.DataFrame
+    rows: pa.Table
     online: pd.DataFrame | None
 
 
@@ -91,7 +92,7 @@ def run_task(task: Task) -> Result:
         return Result(rows, None)
     (batch,) = batches
     assert batch.policies is not None and isinstance(batch.logs, logs.Logs)
-    labels = tuple(with_labels(rows)["label"].drop_duplicates())
+    labels = tuple(with_labels(rows.to_pandas())["label"].drop_duplicates())
     lists = PolicyLists(labels, tuple(learner.baseline for learner in made), batch.policies, batch.logs)
     return Result(rows, online_rows(setting_of(task.cell, task.seeds, task.root_seed), lists, task.online))
 
@@ -222,16 +223,16 @@ def describe(cell: Cell) -> str:
     return json.dumps([cell.family, cell.world, cell.user, cell.policy])
 
 
-def _keys_first(tables: list[pd.DataFrame]) -> pd.DataFrame:
+def _keys_first(tables: list[pa.Table]) -> pa.Table:
     """The tables below each other, every column that identifies a row left of what was measured."""
-    rows = pd.concat(tables, ignore_index=True)
-    keys = {name for table in tables for name in table.columns[: list(table.columns).index(MEASURED[0])]}
-    place = {name: i for i, name in enumerate(rows.columns)}
+    rows = pa.concat_tables(tables, promote_options="permissive")
+    keys = {name for table in tables for name in table.column_names[: table.column_names.index(MEASURED[0])]}
+    place = {name: i for i, name in enumerate(rows.column_names)}
     world = place["family"]
-    late = [name for name in rows.columns if name in keys and place[name] > place[MEASURED[0]]]
-    left = [name for name in rows.columns if name in keys and name not in late]
+    late = [name for name in rows.column_names if name in keys and place[name] > place[MEASURED[0]]]
+    left = [name for name in rows.column_names if name in keys and name not in late]
     ordered = left[:world] + late + left[world:]
-    return rows[ordered + [name for name in rows.columns if name not in keys]]
+    return rows.select(ordered + [name for name in rows.column_names if name not in keys])
 
 
 @functools.lru_cache(maxsize=8)
@@ -264,10 +265,20 @@ def _measured(fits: learners.Fits, lanes: np.ndarray) -> dict[str, np.ndarray]:
 _STATUS_NAMES = np.array([status.name for status in Status], dtype=object)
 
 
-def _rows(name: str, settings: dict[str, Any], parts: list[dict[str, np.ndarray]], task: Task) -> pd.DataFrame:
-    measured: dict[str, Any] = {column: np.concatenate([part[column] for part in parts]) for column in parts[0]}
+def _rows(name: str, settings: dict[str, Any], parts: list[dict[str, np.ndarray]], task: Task) -> pa.Table:
+    """A learner's rows.  Arrow's columns, because a table of data frames costs more than the fits of a short log."""
+    known = {key: _constant(value, len(task.seeds)) for key, value in identity(name, settings, task.cell).items()}
+    measured = {column: np.concatenate([part[column] for part in parts]) for column in parts[0]}
     measured["status"] = _STATUS_NAMES[measured["status"]]
-    return pd.DataFrame(identity(name, settings, task.cell) | {"seed": list(task.seeds)} | measured)
+    values = {column: pa.array(found, from_pandas=True) for column, found in measured.items()}
+    return pa.table(known | {"seed": pa.array(task.seeds, pa.int64())} | values)
+
+
+def _constant(value: Any, length: int) -> pa.Array:
+    """A column that says the same in every row; what is not a number is empty."""
+    if isinstance(value, float) and np.isnan(value):
+        return pa.nulls(length, pa.float64())
+    return pa.repeat(value, length)
 
 
 def identity(name: str, settings: dict[str, Any], cell: Cell) -> dict[str, Any]:
@@ -320,7 +331,7 @@ def without(found: Result, task: Task, done: set[str]) -> Result:
     keys = [[f"{digest} {seed}" for seed in task.seeds] for digest in _digests(task)]
     new = np.array([[key not in done for key in row] for row in keys])
     # Rows are in the order of learners, then seeds; the online phase of a seed plays all learners' policies.
-    rows = found.rows[new.ravel()].reset_index(drop=True)
+    rows = found.rows.filter(pa.array(new.ravel()))
     if found.online is None:
         return Result(rows, None)
     seeds = np.array(task.seeds)[new.any(axis=0)]
