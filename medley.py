@@ -172,6 +172,39 @@ def predict(
 
 
 @app.command()
+def figures(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID ...]", help="Figures; default: all.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the figures; default runs/figures-<UTC time>. One that exists goes on."),
+    ] = None,
+    from_: Annotated[
+        Path | None, typer.Option("--from", metavar="DIR", help="Redraw what this folder stores; simulate nothing.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Every figure at its smallest useful setting.")] = False,
+) -> None:
+    """Regenerate the figures, each with its numbers (CSV) and provenance (JSON)."""
+    from sim import BadInput
+    from sim.compiled import cache_compiled_code
+
+    if from_ is not None and quick:
+        raise BadInput("--quick: a setting of runs, but --from redraws what is stored; leave one of them out")
+    from figures import regenerate
+
+    folder = out or _fresh_folder("figures")
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"--out {folder}: expected a folder, got a file")
+    cache_compiled_code()
+    if from_ is not None:
+        written = regenerate.redraw(ids or [], from_, folder)
+    else:
+        written = regenerate.make(regenerate.chosen(ids or []), folder, quick, _progress)
+    for told in written:
+        print(f"{told['id']}: {told['claim']}")
+    print(f"\nResults: {folder}/ID.svg, .png, .csv, .json")
+
+
+@app.command()
 def bench(
     json_: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
     scaling: Annotated[bool, typer.Option("--scaling", help="Measure how time and memory grow, and draw it.")] = False,
@@ -291,10 +324,14 @@ def _noting_interrupts() -> list[int]:
     return stopped
 
 
+_GOES_ON = {
+    "run": "; what is finished is stored, and medley run --resume --out DIR goes on",
+    "figures": "; what is finished is stored, and medley figures --out DIR goes on",
+}
+
+
 def _interrupted() -> int:
-    goes_on = (
-        "; what is finished is stored, and medley run --resume --out DIR goes on" if sys.argv[1:2] == ["run"] else ""
-    )
+    goes_on = _GOES_ON.get("".join(sys.argv[1:2]), "")
     return _refuse(f"interrupted{goes_on}", INTERRUPTED)
 
 

@@ -26,8 +26,8 @@ def label_ends(ax: Axes, ends: list[End], lines: int = 17) -> None:
     for end, point, place in zip(ends, points, places, strict=True):
         # A line to the label: an arrow costs ten times its time.
         look = {"color": end.colour, "lw": 0.4, "alpha": 0.6, "clip_on": False}
-        ax.plot([point[0], 1.025], [point[1], place], transform=ax.transAxes, **look)
-        ax.text(1.03, place, end.label, transform=ax.transAxes, color=end.colour, va="center", fontsize=8)
+        ax.plot([point[0], 1.045], [point[1], place], transform=ax.transAxes, **look)
+        ax.text(1.055, place, end.label, transform=ax.transAxes, color=end.colour, va="center", fontsize=7)
 
 
 def spread(wanted: list[float], step: float, bottom: float) -> list[float]:

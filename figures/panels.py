@@ -9,7 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from figures import style
 from figures.ticks import set_log_ticks
+from sim.files import atomic_file
 from sim.summary import where
 
 FLOOR = 1e-9
@@ -45,15 +47,53 @@ def file_name(stem: str, point: dict[str, Any], number: int) -> str:
     return stem + (f"-{words}" if 0 < len(words) <= 80 else f"-{number:03d}" if words else "")
 
 
-def save(figure: Figure, folder: Path, name: str) -> None:
-    """Write the figure as .svg (the same bytes each time) and .png."""
+def side_by_side(count: int, height: float, columns: int = 2, share: bool = True) -> tuple[Figure, list[Axes]]:
+    """A figure of `count` panels, at most `columns` of them side by side, each `height` high.
+
+    They share the horizontal axis, and with `share` the vertical one.
+    """
+    columns, rows = min(count, columns), -(-count // columns)
+    size = (style.PAGE if columns > 1 else style.COLUMN, height * rows + 0.3)
+    figure, places = plt.subplots(
+        rows, columns, figsize=size, layout="constrained", squeeze=False, sharex=True, sharey=share
+    )
+    flat = list(places.ravel())
+    for ax in flat[count:]:
+        ax.remove()
+    # The panels above the ones that are missing are at the bottom of their columns.
+    for ax in flat[max(count - columns, 0) : count]:
+        ax.tick_params(labelbottom=True)
+    return figure, flat[:count]
+
+
+def label_outer(places: list[Axes]) -> None:
+    """Keep what is written at the axes of panels from `side_by_side` at the left and at the bottom only."""
+    grid = places[0].get_gridspec()
+    assert grid is not None
+    columns = grid.ncols
+    for i, ax in enumerate(places):
+        if i % columns:
+            ax.set_ylabel("")
+        if i + columns < len(places):
+            ax.set_xlabel("")
+
+
+def finish(figure: Figure) -> Figure:
+    """Set the ticks of a figure whose limits are final, and lay it out."""
     set_log_ticks(figure)
     # Laying out is half of the time of drawing: once is enough.
     if engine := figure.get_layout_engine():
         engine.execute(figure)
     figure.set_layout_engine("none")
-    figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
-    figure.savefig(folder / f"{name}.png")
+    return figure
+
+
+def save(figure: Figure, folder: Path, name: str) -> None:
+    """Write the figure as .svg (the same bytes each time) and .png."""
+    finish(figure)
+    for suffix, metadata in (("svg", {"Date": None}), ("png", {})):
+        with atomic_file(folder / f"{name}.{suffix}") as file:
+            figure.savefig(file, format=suffix, metadata=metadata)
     plt.close(figure)
 
 

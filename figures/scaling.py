@@ -36,8 +36,8 @@ def save_all(table: pd.DataFrame, folder: Path) -> list[dict[str, Any]]:
     """
     style.apply()
     folder.mkdir(parents=True, exist_ok=True)
-    panels.save(_figure(table), folder, "scaling")
-    return [{"name": "scaling", "caption": _caption(table)}]
+    panels.save(figure(table), folder, "scaling")
+    return [{"name": "scaling", "caption": caption(table)}]
 
 
 def steps(table: pd.DataFrame) -> list[str]:
@@ -63,10 +63,11 @@ def draw_memory(here: pd.DataFrame, ax: Axes) -> Axes:
     return ax
 
 
-def _figure(table: pd.DataFrame) -> Figure:
+def figure(table: pd.DataFrame) -> Figure:
+    """A column of panels per axis: seconds of each step above the peak memory."""
     names = list(dict.fromkeys(table["axis"]))
-    figure, places = plt.subplots(
-        2, len(names), figsize=(2.9 * len(names), 5.4), layout="constrained", squeeze=False, sharey="row", sharex="col",
+    drawn, places = plt.subplots(
+        2, len(names), figsize=(style.PAGE, 4.2), layout="constrained", squeeze=False, sharey="row", sharex="col",
         height_ratios=[1.6, 1],
     )  # fmt: skip
     for (top, below), name in zip(places.T, names, strict=True):
@@ -76,7 +77,7 @@ def _figure(table: pd.DataFrame) -> Figure:
         _size_axis(below, here, str(name))
         _mark_records(here, (top, below))
         _mark_failure(here, (top, below))
-        top.set_title(_fixed(here), loc="left", fontsize=8)
+        top.set_title(_fixed(here), loc="left", fontsize=7)
     for ax in places.ravel():
         ax.set_yscale("log")
     places[0, 0].set_ylabel("seconds, compiled before")
@@ -84,10 +85,10 @@ def _figure(table: pd.DataFrame) -> Figure:
     places[1, 0].yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     places[1, 0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     places[1, 0].yaxis.set_minor_formatter(NullFormatter())
-    figure.align_ylabels()
+    drawn.align_ylabels()
     handles, labels = places[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
-    return figure
+    drawn.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    return drawn
 
 
 def _size_axis(ax: Axes, here: pd.DataFrame, name: str) -> None:
@@ -136,10 +137,11 @@ def _fixed(here: pd.DataFrame) -> str:
     words = {"contexts": "contexts", "responses": "responses", "features": "features", "seeds": "logs"}
     known = here.dropna(subset=["responses"])
     fixed = [f"{int(known[key].iloc[0]):,} {word}" for key, word in words.items() if known[key].nunique() == 1]
-    return ", ".join(fixed)
+    return "\n".join(fixed)
 
 
-def _caption(table: pd.DataFrame) -> str:
+def caption(table: pd.DataFrame) -> str:
+    """What the figure shows, on which device, and what could not be measured."""
     failed = table[table["error"].notna()].drop_duplicates("axis")
     reasons = "".join(
         f"  {row.axis} = {row.value}: {row.error}; larger ones were not tried." for row in failed.itertuples()

@@ -61,22 +61,33 @@ def ordered(labels: Iterable[str]) -> list[str]:
     return sorted(place, key=lambda name: (place[name], name))
 
 
+PAGE = 7.2
+"""The width in inches of a figure of several panels: the text of a printed page, at which its letters are legible."""
+
+COLUMN = 4.2
+"""The width of a figure of one panel with labels beside it."""
+
+
 def apply() -> None:
-    """Set the style for all following figures: legible at column width, no embedded dates."""
+    """Set the style for all following figures: legible in print, no embedded dates."""
     mpl.use("Agg")
     mpl.rcParams.update(
         {
             "figure.dpi": 100,
-            "savefig.dpi": 160,
-            "font.size": 9,
-            "axes.titlesize": 10,
+            "savefig.dpi": 200,
+            "font.size": 8,
+            "axes.titlesize": 8.5,
+            "axes.labelpad": 3,
+            "legend.fontsize": 7,
+            "xtick.labelsize": 7,
+            "ytick.labelsize": 7,
             "axes.spines.top": False,
             "axes.spines.right": False,
             "axes.grid": True,
             "grid.color": "#dddddd",
-            "grid.linewidth": 0.6,
-            "lines.linewidth": 1.4,
-            "lines.markersize": 4.5,
+            "grid.linewidth": 0.5,
+            "lines.linewidth": 1.2,
+            "lines.markersize": 3.5,
             "svg.hashsalt": "medley",
             "svg.fonttype": "none",
         }

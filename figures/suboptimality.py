@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from figures import panels, style
 from figures.labels import End, label_ends
@@ -88,6 +88,29 @@ def _draw_floor(numbers: pd.DataFrame, ax: Axes) -> list[End]:
     return [End(float(floor["efficiency_floor"].iloc[-1]), float(floor["n"].iloc[-1]), "efficiency floor", kind.colour)]
 
 
+def figure(numbers: pd.DataFrame, limits: tuple[float, float] | None = None) -> Figure:
+    """A panel per point of the grid, all on the same axes; `limits` are those of suboptimality, if not its own."""
+    found = panels.points(numbers, _grid(numbers))
+    drawn, places = panels.side_by_side(len(found), 2.5)
+    for ax, point in zip(places, found, strict=True):
+        panels.size_axis(ax, numbers["n"])
+        ax.set(yscale="log", ylim=limits or _limits(numbers))
+        draw(panels.at(numbers, point), ax, where(point) or "SubOpt against n")
+    panels.label_outer(places)
+    return drawn
+
+
+def caption(numbers: pd.DataFrame) -> str:
+    """What the figure shows, of how many logs, and how many fits were not ok."""
+    found = panels.points(numbers, _grid(numbers))
+    opening = f"{where(found[0])}: m" if len(found) == 1 and found[0] else "M"
+    return (
+        f"{opening}ean suboptimality over {numbers['logs'].max()} logs, against the size of the log; bars and bands "
+        f"are 95% bootstrap intervals for the mean{_theory(numbers)}; {numbers['not_ok'].sum()} of "
+        f"{numbers['logs'].sum()} fits were not ok and are included.{_left_out(numbers)}"
+    )
+
+
 def save_all(table: pd.DataFrame, folder: Path) -> list[dict[str, Any]]:
     """Write one figure of all grid points side by side, or where they are many a figure each, and the numbers as CSV.
 
@@ -98,40 +121,23 @@ def save_all(table: pd.DataFrame, folder: Path) -> list[dict[str, Any]]:
     folder.mkdir(parents=True, exist_ok=True)
     numbers = curves(table)
     numbers.to_csv(folder / "suboptimality.csv", index=False)
-    grid = axes(table)
-    found = [(point, panels.at(numbers, point)) for point in panels.points(numbers, grid)]
-    limits = _limits(numbers)
-    if len(found) <= SIDE_BY_SIDE:
-        return [_save(folder, "suboptimality", found, limits)]
+    points = panels.points(numbers, _grid(numbers))
+    if len(points) <= SIDE_BY_SIDE:
+        return [_save(folder, "suboptimality", numbers, _limits(numbers))]
     return [
-        _save(folder, panels.file_name("suboptimality", point, number), [(point, panel)], limits)
-        for number, (point, panel) in enumerate(panels.drawable(found))
+        _save(folder, panels.file_name("suboptimality", point, number), panels.at(numbers, point), _limits(numbers))
+        for number, point in enumerate(panels.drawable(points))
     ]
 
 
-def _save(
-    folder: Path, name: str, found: list[tuple[dict[str, Any], pd.DataFrame]], limits: tuple[float, float]
-) -> dict[str, Any]:
-    rows, columns = (-(-len(found) // 2), 2) if len(found) > 1 else (1, 1)
-    size = (6.4 * columns, 3.9 * rows)
-    figure, places = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
-    for ax in places.ravel()[len(found) :]:
-        ax.axis("off")
-    for ax, (point, panel) in zip(places.ravel(), found, strict=False):
-        panels.size_axis(ax, panel["n"])
-        ax.set(yscale="log", ylim=limits)
-        draw(panel, ax, where(point) or "SubOpt against n")
-    panels.save(figure, folder, name)
-    return {"name": name, "caption": _caption(pd.concat([panel for _, panel in found]), found)}
+def _save(folder: Path, name: str, numbers: pd.DataFrame, limits: tuple[float, float]) -> dict[str, Any]:
+    panels.save(figure(numbers, limits), folder, name)
+    return {"name": name, "caption": caption(numbers)}
 
 
-def _caption(numbers: pd.DataFrame, found: list[Any]) -> str:
-    opening = f"{where(found[0][0])}: m" if len(found) == 1 and found[0][0] else "M"
-    return (
-        f"{opening}ean suboptimality over {numbers['logs'].max()} logs, against the size of the log; bars and bands "
-        f"are 95% bootstrap intervals for the mean{_theory(numbers)}; {numbers['not_ok'].sum()} of "
-        f"{numbers['logs'].sum()} fits were not ok and are included.{_left_out(numbers)}"
-    )
+def _grid(numbers: pd.DataFrame) -> list[str]:
+    columns = list(numbers.columns)
+    return columns[: columns.index("label")]
 
 
 def _theory(numbers: pd.DataFrame) -> str:

@@ -16,9 +16,6 @@ from figures.labels import End, label_ends
 from figures.panels import FLOOR
 from sim.summary import axes, where, with_labels
 
-COLUMNS = 3
-"""Learners side by side in one figure."""
-
 
 def numbers(table: pd.DataFrame, delta: float) -> pd.DataFrame:
     """A row per grid point, learner, bound and n: the numbers of all figures.
@@ -72,34 +69,22 @@ def save_all(table: pd.DataFrame, folder: Path, delta: float) -> list[dict[str, 
 
 
 def _figure(here: pd.DataFrame, delta: float, limits: list[tuple[float, float]]) -> Figure:
-    """Per learner the bounds above their tightness; at most `COLUMNS` learners side by side, on the same axes."""
+    """A row per learner: its bounds, and right of them their tightness."""
     labels = style.ordered(here.loc[here["drawn"], "label"])
-    columns = min(len(labels), COLUMNS)
-    rows = -(-len(labels) // columns)
     figure, places = plt.subplots(
-        2 * rows, columns, figsize=(4.2 * columns, 4.8 * rows), layout="constrained", squeeze=False,
-        height_ratios=[3, 1.2] * rows,
+        len(labels), 2, figsize=(style.PAGE, 1.9 * len(labels) + 0.4), layout="constrained", squeeze=False,
+        sharex=True, sharey="col", width_ratios=[1.4, 1],
     )  # fmt: skip
-    for ax in places.ravel():
-        ax.axis("off")
-    for i, label in enumerate(labels):
-        pair = places[2 * (i // columns), i % columns], places[2 * (i // columns) + 1, i % columns]
-        _draw_pair(here[here["label"] == label], pair, limits, f"measured {100 * (1 - delta):g}% quantile")
-        for ax in pair if i % columns else ():
-            ax.set_ylabel("")
-            ax.tick_params(labelleft=False)
+    for pair, label in zip(places, labels, strict=True):
+        shown = here[here["label"] == label]
+        for ax, ylim in zip(pair, limits, strict=True):
+            panels.size_axis(ax, here["n"])
+            ax.set(yscale="log", ylim=ylim)
+        draw(shown, pair[0], f"measured {100 * (1 - delta):g}% quantile", str(label))
+        draw_tightness(shown, pair[1])
+    for ax in places[-1]:
+        ax.set_xlabel("n, logged edits")
     return figure
-
-
-def _draw_pair(shown: pd.DataFrame, pair: tuple[Axes, Axes], limits: list[tuple[float, float]], measured: str) -> None:
-    """One learner: its bounds, and below them their tightness."""
-    for ax, ylim in zip(pair, limits, strict=True):
-        ax.axis("on")
-        panels.size_axis(ax, shown["n"])
-        ax.set(yscale="log", ylim=ylim)
-    draw(shown, pair[0], measured, str(shown["label"].iloc[0]))
-    draw_tightness(shown, pair[1])
-    pair[1].set_xlim(pair[0].get_xlim())
 
 
 def draw(shown: pd.DataFrame, ax: Axes, measured: str, title: str) -> Axes:
@@ -111,25 +96,24 @@ def draw(shown: pd.DataFrame, ax: Axes, measured: str, title: str) -> Axes:
         quantile = quantile.sort_values("n")
         ax.plot(quantile["n"], quantile["quantile"], color=kind.colour, marker=kind.marker or "o")
         ends.append(End(float(quantile["quantile"].iloc[-1]), float(quantile["n"].iloc[-1]), measured, kind.colour))
-    ends += _bound_lines(shown[shown["drawn"]], ax, "bound", kind)
+    ends += bound_lines(shown[shown["drawn"]], ax, "bound", kind)
     ax.set(ylabel="suboptimality (edit cost)")
     ax.set_title(title, loc="left")
-    ax.tick_params(labelbottom=False)
-    label_ends(ax, ends, lines=15)
+    label_ends(ax, ends, lines=13)
     return ax
 
 
 def draw_tightness(shown: pd.DataFrame, ax: Axes) -> Axes:
     """One learner: each bound over the measured quantile; at 1 the bound is the quantile, below it is violated."""
     ax.axhline(1.0, color=style.FLOOR.colour, lw=0.8)
-    ax.annotate("1", xy=(1.02, 1.0), xycoords=("axes fraction", "data"), va="center", fontsize=8, annotation_clip=False)
-    _bound_lines(shown[shown["drawn"] & (shown["tightness"] > 0)], ax, "tightness", style.look(shown["label"].iloc[0]))
-    ax.yaxis.set_major_locator(LogLocator(numticks=5))
-    ax.set(xlabel="n, logged edits", ylabel="bound / quantile")
+    bound_lines(shown[shown["drawn"] & (shown["tightness"] > 0)], ax, "tightness", style.look(shown["label"].iloc[0]))
+    ax.yaxis.set_major_locator(LogLocator(numticks=6))
+    ax.set(ylabel="bound / quantile")
     return ax
 
 
-def _bound_lines(shown: pd.DataFrame, ax: Axes, column: str, kind: style.Look) -> list[End]:
+def bound_lines(shown: pd.DataFrame, ax: Axes, column: str, kind: style.Look) -> list[End]:
+    """A line per bound of one learner, of the values in a column; returns where they end."""
     ends = []
     for name, group in shown.groupby("name", sort=True):
         group = group.sort_values("n")

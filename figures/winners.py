@@ -35,8 +35,8 @@ def save_all(found: pd.DataFrame, folder: Path) -> list[dict[str, Any]]:
     style.apply()
     folder.mkdir(parents=True, exist_ok=True)
     found.to_csv(folder / "winners.csv", index=False)
-    panels.save(_figure(found), folder, "winners")
-    return [{"name": "winners", "caption": _caption(found)}]
+    panels.save(figure(found), folder, "winners")
+    return [{"name": "winners", "caption": caption(found)}]
 
 
 def letters(labels: list[str]) -> dict[str, str]:
@@ -77,13 +77,14 @@ def _split(found: pd.DataFrame) -> tuple[list[str], list[str]]:
     return ([longest], others) if len(panels.points(found, others)) <= ROWS else (grid, [])
 
 
-def _figure(found: pd.DataFrame) -> Figure:
+def figure(found: pd.DataFrame) -> Figure:
+    """A row of two maps, predicted beside measured, for each point of the axes that are not rows of a map."""
     down, others = _split(found)
     maps = [(point, panels.at(found, point)) for point in panels.points(found, others)]
     sizes = sorted(found["n"].unique())
     heights = [len(panels.points(here, down)) for _, here in maps]
-    size = (2 * (1.4 + max(0.34 * len(sizes), 1.6)), sum(0.26 * h + 0.45 for h in heights) + 1.1)
-    figure, places = plt.subplots(
+    size = (style.PAGE, sum(0.2 * h + 0.35 for h in heights) + 0.9)
+    drawn, places = plt.subplots(
         len(maps), 2, figsize=size, layout="constrained", squeeze=False, height_ratios=heights,
     )  # fmt: skip
     marks = letters(style.ordered([*found["predicted_winner"], *found["measured_winner"]]))
@@ -96,8 +97,8 @@ def _figure(found: pd.DataFrame) -> Figure:
         ax.set_xticklabels([])
     for ax in places[-1]:
         ax.set_xlabel("n, logged edits")
-    figure.legend(handles=_legend(found, marks), loc="outside lower center", ncols=4, frameon=False, fontsize=8)
-    return figure
+    drawn.legend(handles=_legend(found, marks), loc="outside lower center", ncols=4, frameon=False, fontsize=7)
+    return drawn
 
 
 def draw(here: pd.DataFrame, ax: Axes, kind: str, down: list[str], sizes: list[Any], marks: dict[str, str]) -> Axes:
@@ -116,10 +117,10 @@ def draw(here: pd.DataFrame, ax: Axes, kind: str, down: list[str], sizes: list[A
                 ax.add_patch(Rectangle((x - 0.45, y - 0.45), 0.9, 0.9, fill=False, edgecolor="black", lw=1.8, zorder=4))
     ax.set(xlim=(-0.5, len(sizes) - 0.5), ylim=(-0.5, len(points) - 0.5))
     turned = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"} if len(sizes) > 5 else {}
-    ax.set_xticks(range(len(sizes)), [f"{n:,}" for n in sizes], fontsize=7, **turned)
+    ax.set_xticks(range(len(sizes)), [f"{n:,}" for n in sizes], fontsize=6.5, **turned)
     one = len(down) == 1
     words = [where(point).partition(" = ")[2] if one else where(point) for point in points]
-    ax.set_yticks(range(len(points)), words, fontsize=8 if one else 7)
+    ax.set_yticks(range(len(points)), words, fontsize=7 if one else 6.5)
     ax.set_ylabel(down[0] if one else "")
     ax.grid(visible=False)
     return ax
@@ -131,7 +132,7 @@ def _draw_cell(ax: Axes, x: int, y: int, winner: str, marks: dict[str, str], sur
     if not sure:
         ax.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, edgecolor=colour, lw=0, hatch="////", alpha=0.4))
     ink = "white" if sure and np.dot(to_rgb(colour), (0.299, 0.587, 0.114)) < 0.5 else "black"
-    ax.text(x, y, marks[winner], ha="center", va="center", fontsize=8, color=ink, zorder=5)
+    ax.text(x, y, marks[winner], ha="center", va="center", fontsize=7, color=ink, zorder=5)
 
 
 _SURE = {True: 1.0, False: 0.2}
@@ -146,7 +147,8 @@ def _legend(found: pd.DataFrame, marks: dict[str, str]) -> list[Patch]:
     return patches
 
 
-def _caption(found: pd.DataFrame) -> str:
+def caption(found: pd.DataFrame) -> str:
+    """What the maps show, of how many logs, and how many fits were not ok."""
     clear = found[found["clear"]]
     return (
         "The learner with the least predicted and with the least measured mean suboptimality"

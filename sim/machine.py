@@ -6,10 +6,12 @@ import resource
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import jax
 
 PACKAGES = ("medley", "jax", "jaxlib", "numpy", "scipy", "scikit-learn")
+RUN_PACKAGES = ("medley", "jax", "jaxlib", "numpy", "scipy", "pandas", "pyarrow", "matplotlib")
 
 
 def device() -> str:
@@ -26,6 +28,17 @@ def cores() -> int:
 def versions() -> dict[str, str | None]:
     """The version of every package that takes part; None where it is not installed."""
     return {name: version_of(name) for name in PACKAGES}
+
+
+def made_with() -> dict[str, Any]:
+    """What numbers depend on beside their inputs: versions, platform and device.  No times."""
+    return {
+        "version": version_of("medley") or "not installed",
+        "python": platform.python_version(),
+        "packages": {name: version_of(name) or "not installed" for name in RUN_PACKAGES},
+        "device": str(jax.devices()[0].device_kind),
+        "platform": platform.machine(),
+    }
 
 
 def free_memory_mb() -> float | None:

@@ -1,6 +1,5 @@
 """One run: the cells of a regime, simulated into a table, in memory or in a result folder."""
 
-import platform
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -9,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import jax
 import pandas as pd
 
 from sim import machine, plugins, regimes, store, sweep
@@ -17,7 +15,6 @@ from sim.errors import BadInput
 from sim.online.settings import in_words
 from sim.regimes import Regime
 
-PACKAGES = ("medley", "jax", "jaxlib", "numpy", "scipy", "pandas", "pyarrow")
 Progress = Callable[[int, int], None]
 
 
@@ -156,12 +153,7 @@ def _outcomes(tasks: list[sweep.Task], pool: Executor, progress: Progress | None
 
 def provenance(regime: Regime, wall_seconds: float) -> dict[str, Any]:
     """What made a table: versions, device, seeds, plugins, time."""
-    return {
-        "version": machine.version_of("medley") or "not installed",
-        "python": platform.python_version(),
-        "packages": {name: machine.version_of(name) or "not installed" for name in PACKAGES},
-        "device": str(jax.devices()[0].device_kind),
-        "platform": platform.machine(),
+    return machine.made_with() | {
         "root_seed": regime.root_seed,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "wall_seconds": round(wall_seconds, 3),
