@@ -78,8 +78,8 @@ def as_csv(numbers: pd.DataFrame) -> str:
 
 
 def read_csv(text: str) -> pd.DataFrame:
-    """The numbers from their CSV, to the last bit."""
-    return pd.read_csv(io.StringIO(text), float_precision="round_trip")
+    """The numbers from their CSV."""
+    return pd.read_csv(io.StringIO(text))
 
 
 def _plain(numbers: Callable[[pd.DataFrame], pd.DataFrame]) -> Numbers:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -30,23 +30,6 @@ class Stored(NamedTuple):
     table: pd.DataFrame
     regime: Regime | None
     provenance: dict[str, Any]
-
-
-class Source(Protocol):
-    """Where the table of a figure comes from."""
-
-    @property
-    def name(self) -> str:
-        """Of its folder or file, and in messages."""
-        ...
-
-    def make(self, folder: Path, quick: bool, progress: runs.Progress | None) -> None:
-        """Make and store the table in `folder`; what is stored already is kept."""
-        ...
-
-    def read(self, folder: Path) -> Stored | None:
-        """What is stored in `folder`; None if this source is not there."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -136,3 +119,7 @@ class Timings:
             return None
         table = pd.DataFrame([json.loads(path.read_text())]) if path.suffix == ".json" else pd.read_csv(path)
         return Stored(table, None, {"device": str(table["device"].iloc[0])})
+
+
+Source = Run | Truths | Timings
+"""Where the table of a figure comes from; each kind has a `name`, and makes and reads its table."""
