@@ -13,7 +13,7 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from figures import panels, style
+from figures import claims, panels, style
 from figures.labels import End, label_ends
 from sim.online.gaps import MANY, gaps_by_round, in_order, kinds_of, max_gaps, ranks
 from sim.online.settings import DRIFT
@@ -112,7 +112,7 @@ def _save_gaps(online: pd.DataFrame, folder: Path, over: list[str] | None) -> Dr
         f"settings, {int(online['round'].max())} rounds, {_caption_logs(online)}: dots are gaps of the means over logs "
         f"with {100 * LEVEL:g}% intervals, hollow diamonds the means of the gaps within each log."
     )
-    return [{"name": "online-gaps", "caption": caption}]
+    return [{"name": "online-gaps", "claim": claims.of_gaps(gaps), "caption": caption}]
 
 
 def draw_gaps(gaps: pd.DataFrame, ax: Axes, methods: list[str]) -> Axes:
@@ -152,7 +152,7 @@ def _save_gaps_by_round(online: pd.DataFrame, folder: Path, over: list[str] | No
         "The largest gap in mean edit cost to the best method over the settings, had the online phase ended after T "
         f"rounds; {_caption_logs(online)}."
     )
-    return {"name": "online-gaps-by-round", "caption": caption}
+    return {"name": "online-gaps-by-round", "claim": "The largest gap against the number of rounds", "caption": caption}
 
 
 def _save_ranks(gaps: pd.DataFrame, folder: Path) -> dict[str, Any]:
@@ -184,7 +184,7 @@ def _save_ranks(gaps: pd.DataFrame, folder: Path) -> dict[str, Any]:
         f"The largest gap in J of every method over {found['groups'].max()} draws "
         "(boxes: quartiles and median, whiskers 5% to 95%), and how often it is the best, the second or the worst."
     )
-    return {"name": "online-ranks", "caption": caption}
+    return {"name": "online-ranks", "claim": claims.of_ranks(found), "caption": caption}
 
 
 def _save_running(online: pd.DataFrame, folder: Path, name: str) -> dict[str, Any]:
@@ -203,7 +203,7 @@ def _save_running(online: pd.DataFrame, folder: Path, name: str) -> dict[str, An
         f"the one shown, over {_caption_logs(online)}: policies played alone (thin), rules that pick among "
         f"them (thick, with {100 * LEVEL:g}% intervals)."
     )
-    return {"name": name, "caption": caption}
+    return {"name": name, "claim": claims.of_running(online), "caption": caption}
 
 
 def draw_running(here: pd.DataFrame, ax: Axes) -> Axes:
@@ -258,7 +258,7 @@ def _save_shares(online: pd.DataFrame, folder: Path, name: str) -> dict[str, Any
         f"Test user: {online['test_user'].iloc[0]}.  The share of {_caption_logs(online)} in which each policy was "
         "played, by round."
     )
-    return {"name": name, "caption": caption}
+    return {"name": name, "claim": claims.of_shares(online), "caption": caption}
 
 
 def draw_shares(here: pd.DataFrame, ax: Axes, listed: list[str]) -> Axes:
@@ -297,7 +297,7 @@ def _save_regret(
         "middle of the last two decades.  Of learners without a log it is the sum of their SubOpt, of the perceptron "
         "the utility that it missed."
     )
-    return {"name": name, "caption": caption}
+    return {"name": name, "claim": claims.of_regret(verdicts), "caption": caption}
 
 
 def draw_regret(shown: pd.DataFrame, verdicts: pd.DataFrame, ax: Axes) -> Axes:

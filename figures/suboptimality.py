@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from figures import panels, style
+from figures import claims, panels, style
 from figures.labels import End, label_ends
 from figures.panels import FLOOR
 from sim.learners import LEARNERS
@@ -122,7 +122,8 @@ def _save(
         ax.set(yscale="log", ylim=limits)
         draw(panel, ax, where(point) or "SubOpt against n")
     panels.save(figure, folder, name)
-    return {"name": name, "caption": _caption(pd.concat([panel for _, panel in found]), found)}
+    shown = pd.concat([panel for _, panel in found])
+    return {"name": name, "claim": claims.of_curves(shown), "caption": _caption(shown, found)}
 
 
 def _caption(numbers: pd.DataFrame, found: list[Any]) -> str:
