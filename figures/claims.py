@@ -47,7 +47,7 @@ def of_bounds(here: pd.DataFrame, point: dict[str, Any]) -> str:
         below = ", ".join(dict.fromkeys(drawn.loc[drawn["tightness"] < 1, "name"]))
         return f"{opening}below the measured quantile somewhere: {below}"
     return (
-        f"{opening}no bound is below the measured quantile; the closest, {nearest['name']}, is {ratio:.2g} times it at "
+        f"{opening}no bound is below the measured quantile; the closest, {nearest['name']}, is {ratio:.3g} times it at "
         f"n = {int(nearest['n']):,}"
     )
 

@@ -6,12 +6,13 @@ from typing import Any, NamedTuple
 
 
 class Section(NamedTuple):
-    """A part of a report: its anchor, its heading, its HTML, and tiles for the summary at the top."""
+    """A part of a report: its anchor, heading and HTML; for the summary at the top tiles, and a paragraph (HTML)."""
 
     anchor: str
     title: str
     body: str
     tiles: str = ""
+    lead: str = ""
 
     @property
     def page(self) -> str:
@@ -103,7 +104,7 @@ def count(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
-def size(n: int) -> str:
+def size(n: Any) -> str:
     """A size of the log in words that no line breaks: "n = 1,000"."""
     return f"n = {n:,}".replace(" ", "\u00a0")
 

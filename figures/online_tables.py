@@ -27,7 +27,7 @@ def section(online: pd.DataFrame, verdicts: str, over: list[str] | None) -> Sect
         f"{key('yellow, ≈', 'tied')}: the smallest, but not as clearly. Below all alone: the share of the resamples "
         "in which a rule's gap is below that of every policy played alone.</p>"
     )
-    return Section("online", TITLE, note + shown + told, _tile(max_gaps(online, over)))
+    return Section("online", TITLE, note + shown + told, *_smallest(max_gaps(online, over)))
 
 
 def _costs(found: Costs) -> str:
@@ -52,13 +52,15 @@ def _gap(value: float, mark: str) -> str:
     return f"≈ {value:.3f}" if mark == "tied" else f"{value:.3f}"
 
 
-def _tile(gaps: pd.DataFrame) -> str:
-    """Which method most often has the smallest largest gap; its gap where there is one table."""
+def _smallest(gaps: pd.DataFrame) -> tuple[str, str]:
+    """Which method most often has the smallest largest gap, as a tile and in a sentence."""
     best = gaps[gaps["rank"] == 1]
     winner = str(best["method"].astype(str).value_counts().index[0])
-    wins, of = int((best["method"] == winner).sum()), int((gaps["method"] == winner).sum())
-    gap = f"{best['max_gap'].iloc[0]:.3g} in edit cost per round" if of == 1 else f"in {wins} of {of} tables"
-    return tile("smallest largest gap", winner, gap)
+    wins, of = best[best["method"] == winner], int((gaps["method"] == winner).sum())
+    size = " to ".join(dict.fromkeys(f"{gap:.3f}" for gap in (wins["max_gap"].min(), wins["max_gap"].max())))
+    often = f" in {len(wins)} of {of} comparisons" if of > 1 else ""
+    told = f"Online, smallest largest gap to the best method: <b>{text(winner)}</b>{often}, {size} per round."
+    return tile("smallest largest gap", winner, f"{size} in edit cost per round{often}"), told
 
 
 def _with_error(row: dict[str, float]) -> str:

@@ -54,8 +54,9 @@ def write(
         report_parts.what_was_run(regime, folder),
         report_parts.provenance_section(provenance),
     ]
-    lead = f'<p class="lead">{report_winners.sentence(won)}</p>' if won else ""
-    glance = lead + report_fits.warning(table) + f'<div class="tiles">{"".join(part.tiles for part in sections)}</div>'
+    lead = "".join(f'<p class="lead">{part.lead}</p>' for part in sections if part.lead)
+    tiles = "".join(part.tiles for part in sections)
+    glance = f'{lead}{report_fits.warning(table)}<div class="tiles">{tiles}</div>'
     parts = [Section("glance", "At a glance", glance), *sections]
     body = report_parts.head(regime, table, provenance) + report_parts.contents(parts)
     write_text(path, _page(regime.title or regime.name, body + "".join(part.page for part in parts)))

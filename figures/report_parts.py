@@ -29,7 +29,7 @@ def _facts(rows: pd.DataFrame, provenance: dict[str, Any]) -> dict[str, Any]:
     points = len(rows[grid].drop_duplicates()) if grid else 1
     return {
         "logs per cell": f"{rows['seed'].nunique():,}",
-        "cells": f"{cells:,} ({count(points, 'world')} × {count(rows['n'].nunique(), 'size')})",
+        "cells": f"{cells:,} ({count(points, 'grid point')} × {count(rows['n'].nunique(), 'size')})",
         "learners": f"{len(labels)}, of them {count(baselines, 'baseline')}" if baselines else f"{len(labels)}",
         "fits": f"{len(rows):,}",
         "not ok": f"{bad:,} ({share(bad, len(rows))})",

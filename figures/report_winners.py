@@ -14,7 +14,7 @@ PATTERNS, CHANGES = 4, 3
 
 
 def section(found: list[Contest]) -> Section:
-    """The means of every learner in every cell; the sentence is `sentence`."""
+    """The means of every learner in every cell, and `sentence`."""
     logs = max(contest.logs for contest in found)
     note = (
         f"<p>Mean suboptimality (exact, of each fitted policy) over {count(logs, 'log')}, by cell and number of logged "
@@ -22,7 +22,7 @@ def section(found: list[Contest]) -> Section:
         "within two standard errors. Baselines that need no log do not compete. The lead is over the next learner on "
         "the same logs, with its paired standard error.</p>"
     )
-    return Section("winners", "Who wins", note + _table(found), _tile(found))
+    return Section("winners", "Who wins", note + _table(found), _tile(found), sentence(found))
 
 
 def sentence(found: list[Contest]) -> str:
@@ -31,8 +31,9 @@ def sentence(found: list[Contest]) -> str:
     short = len(patterns) <= PATTERNS and all(len(pattern) <= CHANGES for pattern in patterns)
     told = _told(patterns, found) if short else _counted(found)
     clear = sum(contest.clear for contest in found)
+    how_often = f"clear in {clear} of {len(found)} cells" if len(found) > 1 else "clear" if clear else "not clear"
     told = told.replace(" = ", "\u00a0=\u00a0")
-    return f"Least mean suboptimality: {told}. The lead is clear in {clear} of {count(len(found), 'cell')}."
+    return f"Least mean suboptimality: {told}. The lead is {how_often}."
 
 
 def _tile(found: list[Contest]) -> str:

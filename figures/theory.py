@@ -6,16 +6,16 @@ import numpy as np
 import pandas as pd
 
 from bounds.compare import Comparison, accuracy_by_size, agreement, bounds_in_brief
-from figures.markup import Section, cell, count, key, row_head, size, table, text, tile, words
+from figures.markup import Section, cell, key, row_head, size, table, text, tile, words
 from sim.summary import where
 
 
 def section(found: Comparison, delta: float) -> Section:
-    """The tables, and their verdicts in a tile each; a table that has no rows is left out."""
+    """The tables, and their verdicts in tiles; a table that has no rows is left out."""
     parts = [_bounds(found.verdicts, delta), _predictions(found.accuracy), _winners(found.winners)]
     body = "".join(parts) or "<p>No theory speaks of these learners in these worlds.</p>"
-    tiles = [_bounds_tile(found.verdicts), _winners_tile(found.winners), _predictions_tile(found.accuracy)]
-    return Section("theory", "Theory beside measurement", body, "".join(tiles))
+    tiles = _bounds_tile(found.verdicts) + _predictions_tile(found.winners, found.accuracy)
+    return Section("theory", "Theory beside measurement", body, tiles)
 
 
 def _bounds_tile(found: pd.DataFrame) -> str:
@@ -27,27 +27,30 @@ def _bounds_tile(found: pd.DataFrame) -> str:
         return tile("bounds", "none hold", f"the assumptions of all {len(brief)} fail in every cell")
     valid, idle = int((held["verdict"] == "valid").sum()), len(brief) - len(held)
     violated = ", ".join(dict.fromkeys(held.loc[held["verdict"] != "valid", "bound"]))
-    note = f"violated: {violated}" if violated else f"closest: {held['tightest'].min():.2g} times the measured quantile"
+    note = f"violated: {violated}" if violated else f"closest: {held['tightest'].min():.3g} times the measured quantile"
     note += f"; of {idle} more the assumptions fail in every cell" if idle else ""
     return tile("bounds valid", f"{valid} of {len(held)}", note, "warn" if violated else "good")
 
 
-def _winners_tile(found: pd.DataFrame) -> str:
-    if found.empty or found["competing"].max() < 2:
-        return ""
-    clear = found[found["clear"]]
-    note = f"where the lead exceeds 3 standard errors; {int(found['agree'].sum())} of all {count(len(found), 'cell')}"
+def _predictions_tile(winners: pd.DataFrame, accuracy: pd.DataFrame) -> str:
+    """How often the predicted winner is the measured one, and how far the means are from the predicted ones."""
+    spread = _spread(accuracy)
+    if winners.empty or winners["competing"].max() < 2:
+        return tile("measured over predicted, less one", spread[0], spread[1]) if spread else ""
+    clear = winners[winners["clear"]]
+    note = "cells with a lead of more than 3 standard errors"
+    note += f"; means {spread[0]} off, {spread[1]}" if spread else ""
     return tile("predicted winner = measured", f"{int(clear['agree'].sum())} of {len(clear)}", note)
 
 
-def _predictions_tile(found: pd.DataFrame) -> str:
-    means = accuracy_by_size(found)
+def _spread(accuracy: pd.DataFrame) -> tuple[str, str] | None:
+    """The least and the largest difference in per cent of a learner's means at the largest n, and what they are."""
+    means = accuracy_by_size(accuracy)
     last = means.iloc[:, -1].dropna() if len(means.columns) else pd.Series(dtype=float)
     if last.empty:
-        return ""
-    low, high = f"{last.min():+.2g}%", f"{last.max():+.2g}%"
-    spread = f"{low} to {high}" if low != high else low
-    return tile("measured over predicted", spread, f"by learner, mean over cells at {size(int(str(last.name)))}")
+        return None
+    ends = dict.fromkeys(f"{value:+.2g}%" for value in (last.min(), last.max()))
+    return " to ".join(ends), f"by learner, at {size(last.name)}"
 
 
 def _bounds(found: pd.DataFrame, delta: float) -> str:
@@ -71,7 +74,7 @@ def _bound_row(row: dict[str, Any]) -> list[str]:
         words(row["verdict"], "best" if row["verdict"] == "valid" else "bad"),
         cell(f"{row['violations']:,.0f} of {row['logs']:,.0f}"),
         cell(f"{row['rate_low']:.3f} to {row['rate_high']:.3f}"),
-        cell(f"{row['tightest']:.2g} to {row['loosest']:.2g}"),
+        cell(" to ".join(dict.fromkeys(f"{row[end]:.2g}" for end in ("tightest", "loosest")))),
         cell(row["cells"]),
         cell(f"{row['left_out']:,.0f}"),
     ]
