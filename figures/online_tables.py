@@ -1,6 +1,7 @@
 """The part of the report about the online phase: the table of the paper's Table 1, and the verdicts."""
 
 import itertools
+from typing import Any
 
 import pandas as pd
 
@@ -12,10 +13,10 @@ TITLE = "Online phase"
 
 
 def section(online: pd.DataFrame, verdicts: str, over: list[str] | None) -> Section:
-    """The tables, then the verdicts, a paragraph each; the smallest largest gap in a tile."""
+    """The tables, then the verdicts, a paragraph each; the smallest largest gap, or the first verdict, in brief."""
     told = "".join(f"<p>{text(line)}</p>" for line in verdicts.splitlines())
     if not kinds_of(online).rules:
-        return Section("online", TITLE, told)
+        return Section("online", TITLE, told, lead=text(verdicts.partition("\n")[0]))
     found = list(itertools.islice(costs(online, over), MANY + 1))
     shown = _ranks(online, over) if len(found) > MANY else "".join(_costs(one) for one in found)
     note = (
@@ -63,7 +64,7 @@ def _smallest(gaps: pd.DataFrame) -> tuple[str, str]:
     return tile("smallest largest gap", winner, f"{size} in edit cost per round{often}"), told
 
 
-def _with_error(row: dict[str, float]) -> str:
+def _with_error(row: dict[str, Any]) -> str:
     return f"{row['max_gap_by_seed']:.3f} \u00b1 {row['error_by_seed']:.2g}"
 
 

@@ -30,13 +30,19 @@ def _facts(rows: pd.DataFrame, provenance: dict[str, Any]) -> dict[str, Any]:
     return {
         "logs per cell": f"{rows['seed'].nunique():,}",
         "cells": f"{cells:,} ({count(points, 'grid point')} × {count(rows['n'].nunique(), 'size')})",
-        "learners": f"{len(labels)}, of them {count(baselines, 'baseline')}" if baselines else f"{len(labels)}",
+        "learners": _learners(len(labels), baselines),
         "fits": f"{len(rows):,}",
         "not ok": f"{bad:,} ({share(bad, len(rows))})",
         "wall time": duration(float(provenance.get("wall_seconds", 0.0))),
         "version": provenance.get("version", ""),
         "device": f"{provenance.get('device', '')}, {provenance.get('platform', '')}".strip(", "),
     }
+
+
+def _learners(labels: int, baselines: int) -> str:
+    if labels == baselines:
+        return f"none but {count(baselines, 'baseline')}"
+    return f"{labels}, of them {count(baselines, 'baseline')}" if baselines else str(labels)
 
 
 def _settings(rows: pd.DataFrame) -> list[str]:

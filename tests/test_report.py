@@ -15,9 +15,20 @@ from pages import Page, browser, shown
 import sim
 from bounds import compare
 from bounds.compare import joined
-from figures import claims, report, report_fits, report_parts, report_winners, suboptimality, tightness, winners
+from figures import (
+    claims,
+    online_tables,
+    report,
+    report_fits,
+    report_parts,
+    report_winners,
+    suboptimality,
+    tightness,
+    winners,
+)
 from sim import regimes
 from sim.learners import Status
+from sim.online.gaps import max_gaps, ranks
 from sim.regimes import Regime
 from sim.summary import Contest
 
@@ -277,6 +288,55 @@ def test_claims_by_hand(ran: Run) -> None:
     assert claims.of_bounds(bounds.assign(tightness=0.5), {"strength": 1.0}).endswith("quantile somewhere: a, b")
     clear = ran.found.winners["clear"]
     assert f"of {clear.sum()} clear cells" in claims.of_winners(ran.found.winners)
+
+
+def _online(worlds: int) -> pd.DataFrame:
+    """Two logs, two settings of every world: alone, pref is 3 off in the second, sup 1 in the first, late 0.5."""
+    costs = {"sup": (2.0, 1.0), "pref": (1.0, 4.0), "late": (1.5, 1.5)}
+    rows = [
+        {"setting": f"world = {w}, task = {task}", "test_user": "<strong>", "world": w, "task": task, "method": method}
+        | {"seed": seed, "round": 10, "arm": "pref" if method == "late" else method}
+        | {"expected_cost": 10 * cost[task], "regularised_cost": 10 * cost[task]}
+        for w in range(worlds) for task in (0, 1) for method, cost in costs.items() for seed in (0, 1)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_the_online_phase_in_brief_and_as_tables() -> None:
+    found = online_tables.section(_online(1), "late: below <its> bound", None)
+    page = Page(f"<main>{found.lead}{found.tiles}{found.page}</main>")
+    assert _plain(found.lead).endswith("to the best method: late, 0.500 per round.")
+    assert _tiles(page)["smallest largest gap"].startswith("smallest largest gaplate0.500")
+    rows = page.table("Mean cost per round and largest gap; test user: <strong>")
+    gap = rows[0].index("max_gap")
+    assert {row[0]: row[gap] for row in rows[1:]} == {"sup": "1.000", "pref": "3.000", "late": "0.500"}
+    assert page.all("p")[-1].text == "late: below <its> bound"
+
+
+def test_many_online_comparisons_are_summed_up() -> None:
+    found = online_tables.section(_online(7), "", ["task"])
+    rows = Page(found.page).table("Over 7 draws: largest gaps, and how often best, second and worst")
+    assert {row[0]: row[-3:] for row in rows[1:]}["late"] == ["7", "0", "0"]
+    assert "late</b> in 7 of 7 comparisons, 0.500 per round" in found.lead
+
+
+def test_an_online_phase_without_rules_is_told_by_its_first_verdict() -> None:
+    alone = _online(1)
+    found = online_tables.section(alone[alone["method"] != "late"], "first <b>\nsecond", None)
+    assert found.lead == "first &lt;b&gt;" and found.body == "<p>first &lt;b&gt;</p><p>second</p>" and not found.tiles
+
+
+def test_claims_of_the_online_phase_by_hand() -> None:
+    one, many = max_gaps(_online(1), None), max_gaps(_online(7), ["task"])
+    assert claims.of_gaps(one) == "late has the smallest largest gap: 0.5"
+    assert claims.of_gaps(many) == "late has the smallest largest gap in all 7 panels"
+    assert claims.of_ranks(ranks(many)) == (
+        "late is best most often (7 of 7 draws), late has the least median gap; never the worst: sup, late"
+    )
+    assert claims.of_running(_online(1)) == "Cheapest over 10 rounds, of 2 settings: pref in 1, sup in 1"
+    verdicts = pd.DataFrame({"bounded": [True, True, False], "violations": [0, 2, 0]})
+    assert claims.of_regret(verdicts) == "Mean regret is below its bound at every round in 1 of 2 cases"
+    assert claims.of_regret(verdicts[2:]) == "Regret against the number of rounds"
 
 
 @pytest.mark.parametrize(
