@@ -24,7 +24,7 @@ def head(regime: Regime, rows: pd.DataFrame, provenance: dict[str, Any]) -> str:
 def _facts(rows: pd.DataFrame, provenance: dict[str, Any]) -> dict[str, Any]:
     grid, bad = axes(rows), int((rows["status"] != "ok").sum())
     cells = len(rows[[*grid, "n"]].drop_duplicates())
-    labels = with_labels(rows[["learner", *_settings(rows)]].drop_duplicates())["label"]
+    labels = with_labels(rows[["learner", *_settings(rows)]].drop_duplicates())["label"].unique()
     baselines = sum(is_baseline(label.partition(" (")[0]) for label in labels)
     points = len(rows[grid].drop_duplicates()) if grid else 1
     return {

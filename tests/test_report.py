@@ -112,6 +112,8 @@ def test_the_facts_of_the_run_stand_at_the_top(ran: Run, page: Page) -> None:
     assert facts["learners"] == "9, of them 2 baselines" and facts["fits"] == str(len(ran.table))
     assert facts["not ok"].startswith(f"{bad} (")
     provenance = json.loads((ran.folder / "provenance.json").read_text())
+    both = pd.concat([ran.table, ran.table.assign(family="tabular")], ignore_index=True)
+    assert "<dd>9, of them 2 baselines</dd>" in report_parts.head(ran.regime, both, provenance)
     assert facts["version"] == provenance["version"] and facts["device"].startswith(provenance["device"])
 
 
