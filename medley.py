@@ -94,7 +94,7 @@ class _Online:
     """What a run says of its online phase: printed, in the report, and drawn."""
 
     summary: str = ""
-    section: str = ""
+    section: Any = None
     drawn: list[dict[str, Any]] = field(default_factory=list)
 
 

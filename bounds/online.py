@@ -63,7 +63,7 @@ def verdicts(measured: pd.DataFrame, regime: Regime) -> pd.DataFrame:
             dict(zip([*GROUP, "method"], key, strict=True))
             | {
                 "bounded": bool(one["bound"].notna().any()),
-                "violations": int((one["regret"] > one["least"] * ROUNDING).sum()),
+                "violations": int(exceeded(one).sum()),
                 "rounds": len(one),
                 "last_regret": one["regret"].iloc[-1],
                 "last_bound": one["bound"].iloc[-1],
@@ -76,6 +76,11 @@ def verdicts(measured: pd.DataFrame, regime: Regime) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows).merge(expected, on=[*GROUP, "method"], how="left")
+
+
+def exceeded(rows: pd.DataFrame) -> pd.Series:
+    """Where the measured mean is above the smaller of its bounds, for rows of `regret`."""
+    return rows["regret"] > rows["least"] * ROUNDING
 
 
 class Growth(NamedTuple):

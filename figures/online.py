@@ -1,12 +1,13 @@
 """The figures of an online phase: largest gaps as dots, running costs, arm shares, regret with its bound."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pandas as pd
 
-from figures import online_arms, online_costs, online_gaps, online_ranks, online_regret, panels, style
+from figures import claims, online_arms, online_costs, online_gaps, online_ranks, online_regret, panels, style
 from figures.online_parts import LONG, distinct
 from sim.online.gaps import MANY, kinds_of
 
@@ -38,10 +39,7 @@ def save_all(
     if online["setting"].nunique() > SIDE_BY_SIDE:
         return drawn
     if rules and online["setting"].nunique() > 1 and online["round"].max() >= LONG:
-        numbers = online_gaps.numbers_by_round(online, over)
-        numbers.to_csv(folder / "online-gaps-by-round.csv", index=False)
-        panels.save(online_gaps.figure_by_round(numbers), folder, "online-gaps-by-round")
-        drawn.append({"name": "online-gaps-by-round", "caption": online_gaps.caption_by_round(numbers)})
+        drawn.append(_save_gaps_by_round(online, folder, over))
     if rules:
         drawn += _save_by_user(online_costs, online_costs.numbers(online), folder, "online-costs")
         drawn += _save_by_user(online_arms, online_arms.numbers(online), folder, "online-arms")
@@ -63,6 +61,13 @@ def _save_gaps(online: pd.DataFrame, folder: Path, over: list[str] | None) -> Dr
     return _save(online_gaps, gaps, folder, "online-gaps")
 
 
+def _save_gaps_by_round(online: pd.DataFrame, folder: Path, over: list[str] | None) -> dict[str, Any]:
+    numbers, name = online_gaps.numbers_by_round(online, over), "online-gaps-by-round"
+    numbers.to_csv(folder / f"{name}.csv", index=False)
+    panels.save(online_gaps.figure_by_round(numbers), folder, name)
+    return {"name": name, "claim": claims.of_gaps_by_round(numbers), "caption": online_gaps.caption_by_round(numbers)}
+
+
 def _save_by_user(kind: ModuleType, numbers: pd.DataFrame, folder: Path, name: str) -> Drawn:
     """A figure per test user; the numbers of all are in one CSV."""
     users = distinct(numbers["test_user"])
@@ -76,4 +81,13 @@ def _save_by_user(kind: ModuleType, numbers: pd.DataFrame, folder: Path, name: s
 
 def _save(kind: ModuleType, numbers: pd.DataFrame, folder: Path, name: str) -> Drawn:
     panels.save(kind.figure(numbers), folder, name)
-    return [{"name": name, "caption": kind.caption(numbers)}]
+    return [{"name": name, "claim": _CLAIMS[kind](numbers), "caption": kind.caption(numbers)}]
+
+
+_CLAIMS: dict[ModuleType, Callable[[pd.DataFrame], str]] = {
+    online_gaps: claims.of_gaps,
+    online_ranks: claims.of_ranks,
+    online_costs: claims.of_running,
+    online_arms: claims.of_shares,
+    online_regret: claims.of_regret,
+}

@@ -1,32 +1,26 @@
 """`report.html`: one self-contained page about one run."""
 
 import base64
-import html
-import json
+import struct
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from bounds.compare import Comparison
-from figures import theory
+from figures import report_fits, report_parts, report_winners, style, theory
+from figures.markup import Section, text
 from sim.files import write_text
 from sim.regimes import Regime
-from sim.summary import Contest, any_learner, contests
+from sim.summary import any_learner, contests
 
-_STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:72rem;padding:1rem;color:#222;background:#fff}
-h1{line-height:1.2}table{border-collapse:collapse;font-size:.85rem}.wide{overflow-x:auto}
-th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid #ddd;white-space:nowrap}
-td.best{font-weight:700;background:#e3f1e3}
-td.tied{font-weight:700;background:#f3f3e0}
-td.bad{font-weight:700;background:#f6dcdc}
-figure{margin:1.5rem 0}.wide img{width:100%;min-width:36rem;height:auto}
-figcaption{font-size:.9rem;color:#444}pre{overflow-x:auto;background:#f6f6f6;padding:.7rem;font-size:.8rem}
-.tall{max-height:75vh;overflow-y:auto}
-@media print{.tall{max-height:none}figure,tr{break-inside:avoid}}
-"""
+SVG_UP_TO = 300_000
+"""Drawings of more bytes than this are shown as pictures."""
+
+_STYLE = Path(__file__).with_name("report.css")
+
+# The browser itself then refuses whatever is not inside.
+_NOTHING_FETCHED = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def write(
@@ -35,7 +29,7 @@ def write(
     table: pd.DataFrame,
     drawn: list[dict[str, Any]],
     found: Comparison,
-    online: str = "",
+    online: Section | None = None,
 ) -> Path:
     """Write the report of a run folder; pictures are inside, nothing is fetched.
 
@@ -43,79 +37,79 @@ def write(
         folder: of the run, with its regime.toml and provenance.json.
         regime: that was run.
         table: its rows.
-        drawn: the figures, from `save_all` of each kind.
+        drawn: the figures, from `save_all` of each kind: `name`, `caption`, and where there is one a `claim`.
         found: theory beside the measurements, from `bounds.compared`.
-        online: the section about the online phase, as HTML; empty where there is none.
+        online: the section about the online phase; None where there is none.
     """
-    path = folder / "report.html"
-    statuses = table["status"].value_counts()
-    provenance = json.loads((folder / "provenance.json").read_text())
-    figures = "".join(_figure(folder, figure) for figure in drawn)
-    body = f"""<h1>{_text(regime.title or regime.name)}</h1>
-<p>{_text(regime.claim)}</p>
-{f"<h2>Online phase</h2>{online}" if online else ""}
-{_offline(table, found, regime.delta) if any_learner(table) else ""}
-<h2>Figures</h2>{figures}
-<h2>Fits</h2>
-<p>{len(table)} fits: {", ".join(f"{count} {_text(str(status))}" for status, count in statuses.items())}. None was
-left out.</p>
-<h2>What was run</h2>
-<pre>{_text((folder / "regime.toml").read_text())}</pre>
-<h2>Provenance</h2>
-<pre>{_text(json.dumps(provenance, indent=2))}</pre>"""
-    page = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{_text(regime.title or regime.name)}</title><style>{_STYLE}</style></head><body>{body}</body></html>\n"
-    )
-    write_text(path, page)
+    path, provenance = folder / "report.html", report_parts.read_provenance(folder)
+    won = contests(table) if any_learner(table) else []
+    sections = [
+        *([online] if online else []),
+        *([report_winners.section(won), theory.section(found, regime.delta)] if won else []),
+        _figures(folder, drawn),
+        report_fits.section(table, report_fits.failed_tasks(folder)),
+        report_parts.what_was_run(regime, folder),
+        report_parts.provenance_section(provenance),
+    ]
+    lead = "".join(f'<p class="lead">{part.lead}</p>' for part in sections if part.lead)
+    tiles = "".join(part.tiles for part in sections)
+    glance = f'{lead}{report_fits.warning(table)}<div class="tiles">{tiles}</div>'
+    parts = [Section("glance", "At a glance", glance), *sections]
+    body = report_parts.head(regime, table, provenance) + report_parts.contents(parts)
+    write_text(path, _page(regime.title or regime.name, body + "".join(part.page for part in parts)))
     return path
 
 
-def _offline(table: pd.DataFrame, found: Comparison, delta: float) -> str:
-    """Who wins among the fits, and theory beside them."""
-    return f"""<h2>Who wins</h2>
-<p>Mean suboptimality (exact, of each fitted policy) over {table["seed"].nunique()} logs; the best learner of a row
-is bold on green, or bold on yellow if its lead is within two standard errors; baselines that need no log do not
-compete. The lead is over the next learner on the same logs, with its paired standard error.</p>
-<div class="tall">{_contest_table(contests(table))}</div>
-<h2>Theory beside measurement</h2>
-{theory.section(found, delta)}"""
-
-
-def _contest_table(found: list[Contest]) -> str:
-    grid = list(found[0].cell)
-    names = list(dict.fromkeys(name for contest in found for name in contest.means))
-    return theory.table([*grid, "n", *names, "lead ± se", "not ok"], [_row(c, grid, names) for c in found])
-
-
-def _row(contest: Contest, grid: list[str], names: list[str]) -> list[str]:
-    cells = [theory.cell(_cell(contest.cell[a])) for a in grid] + [theory.cell(contest.n)]
-    for name in names:
-        mark = ("best" if contest.clear else "tied") if name == contest.winner else ""
-        cells.append(theory.cell(_mean(contest.means[name]) if name in contest.means else "", mark))
-    error = "" if np.isnan(contest.gap_error) else f" ± {contest.gap_error:.1g}"
-    lead = f"{contest.gap:.2g}{error}" if contest.runner_up else ""
-    return [*cells, theory.cell(lead), theory.cell(contest.not_ok)]
-
-
-def _mean(value: float) -> str:
-    """A mean of suboptimalities; what rounding leaves of zero is zero."""
-    return "0" if value < 1e-15 else f"{value:.3g}"
-
-
-def _cell(value: Any) -> str:
-    return "" if pd.isna(value) else f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _figure(folder: Path, figure: dict[str, Any]) -> str:
-    picture = base64.b64encode((folder / "figures" / f"{figure['name']}.png").read_bytes()).decode()
-    caption = _text(figure["caption"])
+def _page(title: str, body: str) -> str:
     return (
-        f'<figure><div class="wide"><img alt="{caption}" src="data:image/png;base64,{picture}"></div>'
-        f"<figcaption>{caption}</figcaption></figure>"
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_NOTHING_FETCHED}">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        f"<title>{text(title)}</title>\n<style>\n{_STYLE.read_text()}</style>\n</head>\n"
+        f"<body>\n<main>\n{body}</main>\n</body>\n</html>\n"
     )
 
 
-def _text(value: str) -> str:
-    return html.escape(value)
+def _figures(folder: Path, drawn: list[dict[str, Any]]) -> Section:
+    shown = "".join(_figure(folder / "figures", figure, number) for number, figure in enumerate(drawn, start=1))
+    note = "<p>Also in the folder <code>figures</code>, as .svg and .png; the plotted numbers are there as .csv.</p>"
+    return Section("figures", "Figures", note + shown if shown else "")
+
+
+def _figure(folder: Path, figure: dict[str, Any], number: int) -> str:
+    name = str(figure["name"])
+    claim = figure.get("claim") or name.replace("-", " ")
+    return (
+        f'<figure id="figure-{number}"><h3>{text(claim)}</h3>'
+        f'<div class="scroll picture" role="region" tabindex="0" aria-label="Figure {number}">'
+        f"{_picture(folder, name, number)}</div>"
+        f"<figcaption>{text(figure['caption'])} <code>{text(name)}</code></figcaption></figure>\n"
+    )
+
+
+def _picture(folder: Path, name: str, number: int) -> str:
+    """The drawing itself where it is small, else its picture; in an image, where its ids and fonts are its own."""
+    drawing, picture = folder / f"{name}.svg", folder / f"{name}.png"
+    if drawing.exists() and drawing.stat().st_size <= SVG_UP_TO:
+        content, kind = drawing.read_bytes(), "svg+xml"
+        width, height = _size_of_drawing(content.decode())
+    else:
+        content, kind = picture.read_bytes(), "png"
+        width, height = _size_of_picture(content)
+    data = base64.b64encode(content).decode()
+    return (
+        f'<img alt="Plot of figure {number}" width="{width}" height="{height}" style="--natural:{width}px" '
+        f'src="data:image/{kind};base64,{data}">'
+    )
+
+
+def _size_of_drawing(svg: str) -> tuple[int, int]:
+    """Width and height in pixels of the screen, from the box of an SVG in points."""
+    *_, width, height = svg.partition('viewBox="')[2].partition('"')[0].split()
+    return round(float(width) * 96 / 72), round(float(height) * 96 / 72)
+
+
+def _size_of_picture(png: bytes) -> tuple[int, int]:
+    width, height = struct.unpack(">II", png[16:24])
+    return round(width * 96 / style.DPI), round(height * 96 / style.DPI)

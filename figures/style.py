@@ -61,6 +61,9 @@ def ordered(labels: Iterable[str]) -> list[str]:
     return sorted(place, key=lambda name: (place[name], name))
 
 
+DPI = 200
+"""Of the .png files."""
+
 PAGE = 7.2
 """The width in inches of a figure of several panels: the text of a printed page, at which its letters are legible."""
 
@@ -74,7 +77,7 @@ def apply() -> None:
     mpl.rcParams.update(
         {
             "figure.dpi": 100,
-            "savefig.dpi": 200,
+            "savefig.dpi": DPI,
             "font.size": 8,
             "axes.titlesize": 8.5,
             "axes.labelpad": 3,

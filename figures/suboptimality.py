@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures import panels, style
+from figures import claims, panels, style
 from figures.labels import End, label_ends
 from figures.panels import FLOOR
 from sim.learners import LEARNERS
@@ -132,7 +132,7 @@ def save_all(table: pd.DataFrame, folder: Path) -> list[dict[str, Any]]:
 
 def _save(folder: Path, name: str, numbers: pd.DataFrame, limits: tuple[float, float]) -> dict[str, Any]:
     panels.save(figure(numbers, limits), folder, name)
-    return {"name": name, "caption": caption(numbers)}
+    return {"name": name, "claim": claims.of_curves(numbers), "caption": caption(numbers)}
 
 
 def _grid(numbers: pd.DataFrame) -> list[str]:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
 from bounds.compare import PREFIX, bound_names
-from figures import panels, style
+from figures import claims, panels, style
 from figures.labels import End, label_ends
 from figures.panels import FLOOR
 from sim.summary import axes, where, with_labels
@@ -64,7 +64,9 @@ def save_all(table: pd.DataFrame, folder: Path, delta: float) -> list[dict[str, 
         if here["drawn"].any():
             name = panels.file_name("bounds", point, number)
             panels.save(_figure(here, delta, limits), folder, name)
-            written.append({"name": name, "caption": _caption(here, point, delta)})
+            written.append(
+                {"name": name, "claim": claims.of_bounds(here, point), "caption": _caption(here, point, delta)}
+            )
     return written
 
 

@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from figures import panels, style
+from figures import claims, panels, style
 from sim.summary import where
 
 ROWS = 6
@@ -36,7 +36,7 @@ def save_all(found: pd.DataFrame, folder: Path) -> list[dict[str, Any]]:
     folder.mkdir(parents=True, exist_ok=True)
     found.to_csv(folder / "winners.csv", index=False)
     panels.save(figure(found), folder, "winners")
-    return [{"name": "winners", "caption": caption(found)}]
+    return [{"name": "winners", "claim": claims.of_winners(found), "caption": caption(found)}]
 
 
 def letters(labels: list[str]) -> dict[str, str]:

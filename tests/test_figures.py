@@ -262,15 +262,15 @@ def test_a_list_of_policies_has_no_efficiency_floor() -> None:
 
 def test_the_report_shows_verdicts_predictions_and_winners(with_theory: pd.DataFrame) -> None:
     found = compare.compared(with_theory, 0.05)
-    page = theory.section(found, 0.05)
+    page = theory.section(found, 0.05).body
     brief = compare.bounds_in_brief(found.verdicts).set_index(["bound", "label"])
     row = brief.loc[("sup_paper", "sup")]
     cells = ["sup_paper", "sup", "valid", f"{row['violations']:.0f} of {row['logs']:.0f}"]
-    assert all(f">{text}</td>" in page for text in cells)
+    assert all(f">{text}</t" in page for text in cells)
     ratio = compare.accuracy_by_size(found.accuracy).loc["sup", 300]
     assert f"<td>{ratio:+.3g}</td>" in page and compare.agreement(found.winners) in page
     empty = compare.Comparison(pd.DataFrame(), pd.DataFrame(), pd.DataFrame())
-    assert theory.section(empty, 0.05) == "<p>No theory speaks of these learners in these worlds.</p>"
+    assert theory.section(empty, 0.05).body == "<p>No theory speaks of these learners in these worlds.</p>"
 
 
 @pytest.mark.parametrize(
