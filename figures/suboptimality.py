@@ -21,9 +21,9 @@ THEORY = ("predicted", "efficiency_floor")
 """Columns that are the same for all seeds; a table without theory has none of them."""
 
 
-def curves(table: pd.DataFrame) -> pd.DataFrame:
-    """The numbers of all figures: a row per grid point, learner and n, with mean, interval, prediction, efficiency
-    floor and fits not ok.
+def curves(table: pd.DataFrame, theory: tuple[str, ...] = THEORY) -> pd.DataFrame:
+    """The numbers of all figures: a row per grid point, learner and n, with mean, interval, the columns of `theory`
+    and fits not ok.
     """
     grid = axes(table)
     labelled = with_labels(table)
@@ -32,7 +32,7 @@ def curves(table: pd.DataFrame) -> pd.DataFrame:
         mean, low, high = mean_and_interval(group["suboptimality"].to_numpy())
         row = dict(zip([*grid, "label", "n"], key, strict=True))
         row |= {"mean": mean, "low": low, "high": high, "logs": len(group)}
-        row |= {name: float(group[name].iloc[0]) if name in group else np.nan for name in THEORY}
+        row |= {name: float(group[name].iloc[0]) if name in group else np.nan for name in theory}
         rows.append(row | {"not_ok": int((group["status"] != "ok").sum())})
     return pd.DataFrame(rows).sort_values([*grid, "label", "n"], ignore_index=True)
 
