@@ -90,7 +90,9 @@ def figure(numbers: pd.DataFrame) -> Figure:
             _draw(panels.at(numbers, point | {"n": n}), ax, ends)
         ax.set(xlabel="weight of supervision, λ", ylabel="" if ax is not places[0] else "suboptimality (edit cost)")
         ax.set_title(where(point), loc="left", fontsize=9)
-    whole.legend(handles=_legend(), loc="outside lower center", ncols=4, frameon=False, fontsize=8)
+    whole.legend(
+        handles=_legend(), loc="outside lower center", ncols=4 if len(points) > 1 else 2, frameon=False, fontsize=8
+    )
     set_log_ticks(whole)
     return whole
 

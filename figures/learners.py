@@ -84,7 +84,7 @@ def _draw(here: pd.DataFrame, ax: Axes, label: str) -> None:
         ends += _ends(group, "bound", _WORDS.get(variant, str(name)), kind.colour)
     if not here["holds"].any():
         place = {"transform": ax.transAxes, "ha": "center", "fontsize": 8, "color": style.look("reference").colour}
-        ax.text(0.5, 0.6, "no bound speaks of it", **place)
+        ax.text(0.5, 0.6, "no bound for this learner", **place)
     label_ends(ax, ends, lines=14)
 
 

@@ -26,7 +26,8 @@ def curves(table: pd.DataFrame, theory: tuple[str, ...] = THEORY) -> pd.DataFram
     and fits not ok.
     """
     grid = axes(table)
-    labelled = with_labels(table)
+    # The interval weighs its logs by their place.
+    labelled = with_labels(table).sort_values("seed", kind="stable")
     rows = []
     for key, group in labelled.groupby([*grid, "label", "n"], dropna=False, sort=False):
         mean, low, high = mean_and_interval(group["suboptimality"].to_numpy())

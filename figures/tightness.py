@@ -30,7 +30,7 @@ def numbers(table: pd.DataFrame, delta: float) -> pd.DataFrame:
     rows = []
     for key, group in with_labels(table).groupby([*grid, "label", "n"], dropna=False, sort=False):
         point = dict(zip([*grid, "label", "n"], key, strict=True))
-        measured = {"quantile": float(np.quantile(group["suboptimality"], 1 - delta)), "logs": len(group)}
+        measured = {"quantile": _quantile(group["suboptimality"].to_numpy(), 1 - delta), "logs": len(group)}
         measured["not_ok"] = int((group["status"] != "ok").sum())
         # A bound that says nothing of a learner is empty in its rows.
         for name in (name for name in names if group[PREFIX + name].notna().any()):
@@ -38,6 +38,13 @@ def numbers(table: pd.DataFrame, delta: float) -> pd.DataFrame:
     if not rows:
         return pd.DataFrame()
     return pd.DataFrame(rows).sort_values([*grid, "label", "name", "n"], ignore_index=True)
+
+
+def _quantile(values: np.ndarray, level: float) -> float:
+    # Between two infinite values NumPy finds none.
+    with np.errstate(invalid="ignore"):
+        found = float(np.quantile(values, level))
+    return np.inf if np.isnan(found) and not np.isnan(values).any() else found
 
 
 def _bound(group: pd.DataFrame, name: str, quantile: float) -> dict[str, Any]:

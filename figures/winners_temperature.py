@@ -31,7 +31,7 @@ def figure(numbers: pd.DataFrame) -> Figure:
     points = panels.points(numbers, others)
     columns = sorted(numbers[_ACROSS].unique())
     rows = numbers[_UP].nunique()
-    size = (max(_CELL * len(columns), 1.6) + 1.1, _CELL * rows + 0.75)
+    size = (max(_CELL * len(columns), 1.6) + 1.1, max(_CELL * rows, 1.0) + 0.75)
     whole, places = panels.grid(2 * len(points), size)
     marks = winners.letters(style.ordered([*numbers["predicted_winner"], *numbers["measured_winner"]]))
     for i, ax in enumerate(places):
