@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bounds.online import GROUP, exceeded
+from figures import panels
 from sim.summary import in_digits, is_baseline, where
 
 FEW = 4
@@ -15,7 +16,7 @@ FEW = 4
 
 def of_curves(numbers: pd.DataFrame) -> str:
     """Who has the least mean SubOpt at the largest n, from the numbers of `suboptimality.curves`."""
-    grid = _axes(numbers, "label")
+    grid = panels.axes_of(numbers)
     competing = numbers[[not is_baseline(str(label).partition(" (")[0]) for label in numbers["label"]]]
     last = competing[np.isfinite(competing["mean"]) & (competing["n"] == numbers["n"].max())]
     if last.empty:
@@ -63,7 +64,7 @@ def of_winners(found: pd.DataFrame) -> str:
 
 def of_gaps(gaps: pd.DataFrame) -> str:
     """Which method has the smallest largest gap, from `sim.online.gaps.max_gaps`."""
-    grid = _axes(gaps, "method")
+    grid = panels.axes_of(gaps, "method")
     best = gaps.loc[gaps.groupby(grid, dropna=False, observed=True)["max_gap"].idxmin()]
     names = list(dict.fromkeys(best["method"].astype(str)))
     if len(names) == 1:
@@ -120,9 +121,3 @@ def places(points: Sequence[dict[str, Any]], of: int) -> str:
     if len(axes) == 1 and all([a for a, v in p.items() if not pd.isna(v)] == axes for p in points) and len(points) < 9:
         return f"{axes[0]} = {', '.join(in_digits(point[axes[0]]) for point in points)}"
     return "; ".join(map(where, points)) if len(points) <= FEW // 2 else f"{len(points)} of {of} points of the grid"
-
-
-def _axes(numbers: pd.DataFrame, first: str) -> list[str]:
-    """The columns left of `first`: those of the grid."""
-    columns = list(numbers.columns)
-    return columns[: columns.index(first)]

@@ -38,7 +38,7 @@ def _counted(gaps: pd.DataFrame, online: pd.DataFrame) -> pd.DataFrame:
 def figure(numbers: pd.DataFrame) -> Figure:
     """A panel per test user and group of settings: a line per method, the least gap of all marked."""
     methods = distinct(numbers["method"])
-    points = panels.points(numbers, _outer(numbers))
+    points = panels.points(numbers, panels.axes_of(numbers, "method"))
     drawn, places = panels.side_by_side(len(points), 0.17 * len(methods) + 0.5)
     for ax, point in zip(places, points, strict=True):
         draw(panels.at(numbers, point), ax, methods)
@@ -104,8 +104,3 @@ def caption_by_round(numbers: pd.DataFrame) -> str:
         "The largest gap in mean edit cost to the best method over the settings, had the online phase ended after T "
         f"rounds; {numbers['logs'].max()} logs."
     )
-
-
-def _outer(numbers: pd.DataFrame) -> list[str]:
-    columns = list(numbers.columns)
-    return columns[: columns.index("method")]

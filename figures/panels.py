@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -107,3 +108,55 @@ def size_axis(ax: Axes, sizes: pd.Series) -> None:
 def thin_line(ax: Axes, n: pd.Series, values: pd.Series, **look: Any) -> None:
     """A line without markers; a single point, of which no line can be seen, is a dash."""
     ax.plot(n, values, marker="_" if len(n) == 1 else None, markersize=14, **look)
+
+
+def grid(count: int, size: tuple[float, float], columns: int = 2, **shared: Any) -> tuple[Figure, list[Axes]]:
+    """A figure with `count` panels of `size` in inches, at most `columns` side by side."""
+    across, down = min(count, columns), -(-count // columns)
+    whole = (size[0] * across, size[1] * down)
+    figure, places = plt.subplots(down, across, figsize=whole, layout="constrained", squeeze=False, **shared)
+    for ax in places.ravel()[count:]:
+        ax.axis("off")
+    return figure, list(places.ravel()[:count])
+
+
+def axes_of(numbers: pd.DataFrame, upto: str = "label") -> list[str]:
+    """The axes of the grid: the columns left of one."""
+    return list(numbers.columns[: list(numbers.columns).index(upto)])
+
+
+def can_be_drawn(values: pd.Series) -> pd.Series:
+    """Which values have a place on a logarithmic axis."""
+    return (values > FLOOR) & np.isfinite(values)
+
+
+def measured(ax: Axes, x: str, shown: pd.DataFrame, kind: style.Look, **other: Any) -> None:
+    """Markers at the means, with their intervals; what has no place on the logarithmic axis is left out."""
+    shown = shown[can_be_drawn(shown["mean"])]
+    # A mean outside its own bootstrap interval is possible in very skewed samples; a bar has no negative length.
+    bars = [
+        (shown["mean"] - shown["low"].clip(lower=FLOOR)).clip(lower=0),
+        (shown["high"] - shown["mean"]).clip(lower=0),
+    ]
+    look: dict[str, Any] = {"color": kind.colour, "marker": kind.marker, "linestyle": "", "elinewidth": 1}
+    ax.errorbar(shown[x], shown["mean"], bars, **(look | other))
+
+
+def log_limits(*values: pd.Series, room: float = 1.6) -> tuple[float, float]:
+    """Limits of a logarithmic axis around all that has a place on it."""
+    shown = pd.concat(values)
+    shown = shown[can_be_drawn(shown)]
+    return (float(shown.min()) / room, float(shown.max()) * room) if len(shown) else (FLOOR, 1.0)
+
+
+def counts(numbers: pd.DataFrame) -> str:
+    """The last words of a caption: how many fits were not ok, and what is infinite."""
+    endless = sorted(set(numbers.loc[np.isinf(numbers["mean"]), "label"]))
+    notes = f"  Infinite, so not drawn: {', '.join(endless)}." if endless else ""
+    return f"{numbers['not_ok'].sum():.0f} of {numbers['logs'].sum():.0f} fits were not ok and are included.{notes}"
+
+
+def over_logs(numbers: pd.DataFrame) -> str:
+    """Of how many logs a mean is, in words."""
+    logs = int(numbers["logs"].max())
+    return f"{logs} log{'' if logs == 1 else 's'}"

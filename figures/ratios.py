@@ -29,7 +29,7 @@ def numbers(table: pd.DataFrame, delta: float) -> pd.DataFrame:
 def figure(numbers: pd.DataFrame) -> Figure:
     """Panels on the same axes; at 1 the bound is the quantile, below it is violated."""
     labels = style.ordered(numbers["label"])
-    points = panels.points(numbers, _grid(numbers))[:COLUMNS]
+    points = panels.points(numbers, panels.axes_of(numbers))[:COLUMNS]
     drawn, places = plt.subplots(
         len(labels), len(points), figsize=(style.PAGE, 1.5 * len(labels) + 0.5), layout="constrained", squeeze=False,
         sharex=True, sharey=True,
@@ -61,7 +61,7 @@ def draw(shown: pd.DataFrame, ax: Axes, last: bool = True) -> Axes:
 
 def caption(numbers: pd.DataFrame) -> str:
     """What the figure shows, of how many logs, and how many fits were not ok."""
-    runs = numbers.drop_duplicates([*_grid(numbers), "label", "n"])
+    runs = numbers.drop_duplicates([*panels.axes_of(numbers), "label", "n"])
     level = 1 - numbers["delta"].iloc[0]
     return (
         f"Each bound that holds with probability {level:g} over the measured {100 * level:g}% quantile of "
@@ -69,8 +69,3 @@ def caption(numbers: pd.DataFrame) -> str:
         "the quantile, below it the bound would be violated.  Bounds whose assumptions fail are left out.  "
         f"{runs['not_ok'].sum()} of {runs['logs'].sum()} fits were not ok and are included."
     )
-
-
-def _grid(numbers: pd.DataFrame) -> list[str]:
-    columns = list(numbers.columns)
-    return columns[: columns.index("label")]

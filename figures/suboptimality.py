@@ -21,18 +21,19 @@ THEORY = ("predicted", "efficiency_floor")
 """Columns that are the same for all seeds; a table without theory has none of them."""
 
 
-def curves(table: pd.DataFrame) -> pd.DataFrame:
-    """The numbers of all figures: a row per grid point, learner and n, with mean, interval, prediction, efficiency
-    floor and fits not ok.
+def curves(table: pd.DataFrame, theory: tuple[str, ...] = THEORY) -> pd.DataFrame:
+    """The numbers of all figures: a row per grid point, learner and n, with mean, interval, the columns of `theory`
+    and fits not ok.
     """
     grid = axes(table)
-    labelled = with_labels(table)
+    # The interval weighs its logs by their place.
+    labelled = with_labels(table).sort_values("seed", kind="stable")
     rows = []
     for key, group in labelled.groupby([*grid, "label", "n"], dropna=False, sort=False):
         mean, low, high = mean_and_interval(group["suboptimality"].to_numpy())
         row = dict(zip([*grid, "label", "n"], key, strict=True))
         row |= {"mean": mean, "low": low, "high": high, "logs": len(group)}
-        row |= {name: float(group[name].iloc[0]) if name in group else np.nan for name in THEORY}
+        row |= {name: float(group[name].iloc[0]) if name in group else np.nan for name in theory}
         rows.append(row | {"not_ok": int((group["status"] != "ok").sum())})
     return pd.DataFrame(rows).sort_values([*grid, "label", "n"], ignore_index=True)
 
@@ -90,7 +91,7 @@ def _draw_floor(numbers: pd.DataFrame, ax: Axes) -> list[End]:
 
 def figure(numbers: pd.DataFrame, limits: tuple[float, float] | None = None) -> Figure:
     """A panel per point of the grid, all on the same axes; `limits` are those of suboptimality, if not its own."""
-    found = panels.points(numbers, _grid(numbers))
+    found = panels.points(numbers, panels.axes_of(numbers))
     drawn, places = panels.side_by_side(len(found), 2.5)
     for ax, point in zip(places, found, strict=True):
         panels.size_axis(ax, numbers["n"])
@@ -102,7 +103,7 @@ def figure(numbers: pd.DataFrame, limits: tuple[float, float] | None = None) -> 
 
 def caption(numbers: pd.DataFrame) -> str:
     """What the figure shows, of how many logs, and how many fits were not ok."""
-    found = panels.points(numbers, _grid(numbers))
+    found = panels.points(numbers, panels.axes_of(numbers))
     opening = f"{where(found[0])}: m" if len(found) == 1 and found[0] else "M"
     return (
         f"{opening}ean suboptimality over {numbers['logs'].max()} logs, against the size of the log; bars and bands "
@@ -121,7 +122,7 @@ def save_all(table: pd.DataFrame, folder: Path) -> list[dict[str, Any]]:
     folder.mkdir(parents=True, exist_ok=True)
     numbers = curves(table)
     numbers.to_csv(folder / "suboptimality.csv", index=False)
-    points = panels.points(numbers, _grid(numbers))
+    points = panels.points(numbers, panels.axes_of(numbers))
     if len(points) <= SIDE_BY_SIDE:
         return [_save(folder, "suboptimality", numbers, _limits(numbers))]
     return [
@@ -133,11 +134,6 @@ def save_all(table: pd.DataFrame, folder: Path) -> list[dict[str, Any]]:
 def _save(folder: Path, name: str, numbers: pd.DataFrame, limits: tuple[float, float]) -> dict[str, Any]:
     panels.save(figure(numbers, limits), folder, name)
     return {"name": name, "claim": claims.of_curves(numbers), "caption": caption(numbers)}
-
-
-def _grid(numbers: pd.DataFrame) -> list[str]:
-    columns = list(numbers.columns)
-    return columns[: columns.index("label")]
 
 
 def _theory(numbers: pd.DataFrame) -> str:

@@ -29,7 +29,7 @@ def numbers(table: pd.DataFrame, delta: float) -> pd.DataFrame:
     rows = []
     for key, group in labelled.groupby([*grid, "label", "n"], dropna=False, sort=False):
         point = dict(zip([*grid, "label", "n"], key, strict=True))
-        measured = {"quantile": float(np.quantile(group["suboptimality"], 1 - delta)), "logs": len(group)}
+        measured = {"quantile": _quantile(group["suboptimality"].to_numpy(), 1 - delta), "logs": len(group)}
         measured["not_ok"] = int((group["status"] != "ok").sum())
         for name in (name for name in names if said.loc[point["label"], PREFIX + name]):
             rows.append(point | {"name": name} | measured | _bound(group, name, measured["quantile"]))
@@ -37,6 +37,13 @@ def numbers(table: pd.DataFrame, delta: float) -> pd.DataFrame:
         return pd.DataFrame()
     found = pd.DataFrame(rows).dropna(subset="bound")
     return found.sort_values([*grid, "label", "name", "n"], ignore_index=True)
+
+
+def _quantile(values: np.ndarray, level: float) -> float:
+    # Between two infinite values NumPy finds none.
+    with np.errstate(invalid="ignore"):
+        found = float(np.quantile(values, level))
+    return np.inf if np.isnan(found) and not np.isnan(values).any() else found
 
 
 def _bound(group: pd.DataFrame, name: str, quantile: float) -> dict[str, Any]:

@@ -97,12 +97,15 @@ def figure(found: pd.DataFrame) -> Figure:
         ax.set_xticklabels([])
     for ax in places[-1]:
         ax.set_xlabel("n, logged edits")
-    drawn.legend(handles=_legend(found, marks), loc="outside lower center", ncols=4, frameon=False, fontsize=7)
+    drawn.legend(handles=legend(found, marks), loc="outside lower center", ncols=4, frameon=False, fontsize=7)
     return drawn
 
 
-def draw(here: pd.DataFrame, ax: Axes, kind: str, down: list[str], sizes: list[Any], marks: dict[str, str]) -> Axes:
-    """One map: the `kind` ("predicted" or "measured") winner of each cell.
+def draw(
+    here: pd.DataFrame, ax: Axes, kind: str, down: list[str], columns: list[Any], marks: dict[str, str],
+    across: str = _GRID_ENDS_AT,
+) -> Axes:  # fmt: skip
+    """One map: the `kind` ("predicted" or "measured") winner of each cell; its `columns` are values of `across`.
 
     In the measured map cells without a clear lead are pale and hatched, and those with a clear lead that was
     predicted otherwise have a black frame.
@@ -111,13 +114,13 @@ def draw(here: pd.DataFrame, ax: Axes, kind: str, down: list[str], sizes: list[A
     for y, point in enumerate(points):
         for cell in panels.at(here, point).to_dict("records"):
             sure = kind == "predicted" or cell["clear"]
-            _draw_cell(ax, sizes.index(cell["n"]), y, cell[f"{kind}_winner"], marks, sure)
+            x = columns.index(cell[across])
+            _draw_cell(ax, x, y, cell[f"{kind}_winner"], marks, sure)
             if kind == "measured" and cell["clear"] and not cell["agree"]:
-                x = sizes.index(cell["n"])
                 ax.add_patch(Rectangle((x - 0.45, y - 0.45), 0.9, 0.9, fill=False, edgecolor="black", lw=1.8, zorder=4))
-    ax.set(xlim=(-0.5, len(sizes) - 0.5), ylim=(-0.5, len(points) - 0.5))
-    turned = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"} if len(sizes) > 5 else {}
-    ax.set_xticks(range(len(sizes)), [f"{n:,}" for n in sizes], fontsize=6.5, **turned)
+    ax.set(xlim=(-0.5, len(columns) - 0.5), ylim=(-0.5, len(points) - 0.5))
+    turned = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"} if len(columns) > 5 else {}
+    ax.set_xticks(range(len(columns)), [f"{value:,}" for value in columns], fontsize=6.5, **turned)
     one = len(down) == 1
     words = [where(point).partition(" = ")[2] if one else where(point) for point in points]
     ax.set_yticks(range(len(points)), words, fontsize=7 if one else 6.5)
@@ -138,7 +141,8 @@ def _draw_cell(ax: Axes, x: int, y: int, winner: str, marks: dict[str, str], sur
 _SURE = {True: 1.0, False: 0.2}
 
 
-def _legend(found: pd.DataFrame, marks: dict[str, str]) -> list[Patch]:
+def legend(found: pd.DataFrame, marks: dict[str, str]) -> list[Patch]:
+    """What the letters, the hatching and the frames of maps mean."""
     patches = [Patch(facecolor=style.look(label).colour, label=f"{mark}  {label}") for label, mark in marks.items()]
     if not found["clear"].all():
         patches.append(Patch(facecolor="#eeeeee", edgecolor="#999999", hatch="////", label="lead not clear"))

@@ -83,6 +83,8 @@ def test_regimes_lists_what_ships() -> None:
         "misspecified",
         "who-wins",
         "who-wins-worlds",
+        "who-wins-temperature",
+        "early-lambda",
         "finite-class",
         "many-attributes",
         "edit-model",
