@@ -62,8 +62,15 @@ def ordered(labels: Iterable[str]) -> list[str]:
 
 
 def apply() -> None:
-    """Set the style for all following figures: legible at column width, no embedded dates."""
+    """Set the style for figures that are written to files, and draw without a screen."""
     mpl.use("Agg")
+    set_look()
+
+
+def set_look() -> None:
+    """Set the style for all following figures, shown wherever they are drawn (a notebook): legible at column width, no
+    embedded dates.
+    """
     mpl.rcParams.update(
         {
             "figure.dpi": 100,
