@@ -23,9 +23,9 @@ _BOUNDS: dict[str, Theory] = {}
 def register_bound(name: str, bound: Theory) -> None:
     """Make `bound(learner, world, policies, n, delta)` one of the bounds, in column `bound_NAME` of a run.
 
-    It returns a `Bound` on SubOpt that holds with probability at least 1 - delta over the log of n triples, or None of a
-    learner, with its settings, of which it says nothing.  If it raises, the message is the reason for no value.  A name
-    that is registered again gets the new bound.
+    It returns a `Bound` on SubOpt that holds with probability at least 1 - delta over the log of n triples, or None of
+    a learner, with its settings, of which it says nothing.  If it raises, the message is the reason for no value.  A
+    name that is registered again gets the new bound.
 
     Raises:
         BadInput: a name that is no Python identifier, ends in "_holds", or is one of ours; not a function.
@@ -39,7 +39,9 @@ def register_bound(name: str, bound: Theory) -> None:
     _BOUNDS[name] = bound
 
 
-def values(learner: Learner, world: World, policies: PolicyClass, ns: list[int], delta: float) -> dict[str, list[Bound]]:
+def values(
+    learner: Learner, world: World, policies: PolicyClass, ns: list[int], delta: float
+) -> dict[str, list[Bound]]:
     """The registered bounds that speak of this learner, by name, at each n."""
     if not _BOUNDS or learner.baseline:
         return {}

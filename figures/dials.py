@@ -1,4 +1,4 @@
-"""Dials for notebooks: a figure redrawn as the reader turns its parameters, or drawn once where there are no widgets."""
+"""Dials for notebooks: a figure is redrawn as the reader turns its parameters; without widgets it is drawn once."""
 
 import inspect
 from collections.abc import Callable, Sequence
