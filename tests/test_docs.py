@@ -17,7 +17,14 @@ from sim.online.tables import WITHOUT_LOG, settings_of
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = [*RULES, *WITHOUT_LOG]
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/theory.md", "docs/regimes.md", "docs/large-runs.md"]
+DOCUMENTS = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/theory.md",
+    "docs/regimes.md",
+    "docs/large-runs.md",
+    "notebooks/README.md",
+]
 
 
 def code_blocks(name: str, language: str) -> list[str]:
