@@ -42,7 +42,7 @@ class TestNotebook:
         # What nbformat fills in for cells without an id is random.
         ids = re.findall(r'^   "id": "([\w-]+)",$', path.read_text(), flags=re.MULTILINE)
         assert len(ids) == len(set(ids)) == len(read(path).cells)
-        assert ids == [f"{path.stem.partition('-')[2]}-{i + 1:02d}" for i in range(len(ids))]
+        assert all(one.startswith(path.stem.partition("-")[2]) for one in ids)
 
     def test_it_opens_with_what_one_will_learn(self, path: Path) -> None:
         opening = read(path).cells[0]
