@@ -25,7 +25,7 @@ SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting; may be repeated.")
 ]
 PluginOption = Annotated[
-    list[Path] | None, typer.Option("--plugin", help="Python file that registers a world, user or learner.")
+    list[Path] | None, typer.Option("--plugin", help="Python file that registers a world, user, learner or bound.")
 ]
 
 

@@ -4,9 +4,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from bounds.asymptotics import Prediction, predict
+from bounds.bound import Bound
 from bounds.efficiency import efficiency_floor
 from bounds.of_learner import bounds_of as bounds
 from bounds.predictions import predictions
+from bounds.registered import register_bound
 from bounds.truths import truths
 from bounds.who_wins import best_weight, who_wins
 
@@ -14,8 +16,8 @@ if TYPE_CHECKING:
     from bounds.compare import compared, joined, readable, verdicts, winners
 
 __all__ = [
-    "Prediction", "best_weight", "bounds", "compared", "efficiency_floor", "joined", "predict", "predictions",
-    "readable", "truths", "verdicts", "who_wins", "winners",
+    "Bound", "Prediction", "best_weight", "bounds", "compared", "efficiency_floor", "joined", "predict", "predictions",
+    "readable", "register_bound", "truths", "verdicts", "who_wins", "winners",
 ]  # fmt: skip
 
 # What compares tables imports them, which one prediction does not need.

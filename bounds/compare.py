@@ -108,7 +108,7 @@ def _within_ball(columns: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     if BALL not in columns:
         return columns
     left = ~(table["parameter_norm"] <= columns[BALL]).to_numpy()
-    names = [c for c in columns if c.startswith((f"{PREFIX}sup", f"{PREFIX}pref")) and c.endswith("_holds")]
+    names = [c for c in columns if c in {f"{PREFIX}{name}_holds" for name in finite_class.BOUNDS}]
     inside = {name: columns[name].where(columns[name].isna() | ~left, False) for name in names}
     return columns.assign(**inside).drop(columns=BALL)
 

@@ -2,7 +2,7 @@
 
 import math
 
-from bounds import asymptotics, contraction, finite_class, pessimism
+from bounds import asymptotics, contraction, finite_class, pessimism, registered
 from bounds.asymptotics import Prediction
 from bounds.bound import EXACT, Bound
 from sim.learners import Cost, Learner
@@ -27,11 +27,18 @@ def predicted(learner: Learner, world: World, policies: PolicyClass | None) -> P
 def bounds_of(
     learner: Learner, world: World, policies: PolicyClass, ns: list[int], delta: float
 ) -> dict[str, list[Bound]]:
-    """Every bound that speaks of this learner with these settings, by name, at each n.
+    """Every bound that speaks of this learner with these settings, by name, at each n: ours, then registered ones.
 
     Raises:
         BadInput: n below 1, delta outside (0, 1).
     """
+    ours = _shipped(learner, world, policies, ns, delta)
+    return ours | registered.values(learner, world, policies, ns, delta)
+
+
+def _shipped(
+    learner: Learner, world: World, policies: PolicyClass, ns: list[int], delta: float
+) -> dict[str, list[Bound]]:
     if isinstance(learner, Cost):
         spoken_of = is_pessimistic(learner, policies, "linear")
         return _of_cost(learner, world, ns, delta) if spoken_of else {}

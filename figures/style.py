@@ -72,8 +72,15 @@ COLUMN = 4.2
 
 
 def apply() -> None:
-    """Set the style for all following figures: legible in print, no embedded dates."""
+    """Set the style for figures that are written to files, and draw without a screen."""
     mpl.use("Agg")
+    set_look()
+
+
+def set_look() -> None:
+    """Set the style for all following figures, shown wherever they are drawn (a notebook): legible in print, no
+    embedded dates.
+    """
     mpl.rcParams.update(
         {
             "figure.dpi": 100,

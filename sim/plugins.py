@@ -1,4 +1,5 @@
-"""Plugins: Python files that register a world family, an editor or a learner when they are run.
+"""Plugins: Python files that register a world family, an editor, a learner, a rule or a bound when they are
+run.
 
 A plugin travels as its source text, so that workers on other machines can run it too.
 """

@@ -8,27 +8,38 @@ from pathlib import Path
 
 import pytest
 
+import bounds
 import sim
+from bounds import registered
 from sim import regimes, worldfile
 from sim.online import RULES
 from sim.online.tables import WITHOUT_LOG, settings_of
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = [*RULES, *WITHOUT_LOG]
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/theory.md", "docs/regimes.md", "docs/large-runs.md"]
+DOCUMENTS = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/theory.md",
+    "docs/regimes.md",
+    "docs/large-runs.md",
+    "notebooks/README.md",
+]
 
 
 def code_blocks(name: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", (ROOT / name).read_text(), flags=re.DOTALL)
 
 
-def test_the_extensions_of_contributing_work_together(tmp_path: Path) -> None:
+def test_the_extensions_of_contributing_work_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A bound that is registered speaks of every later run of this process.
+    monkeypatch.setattr(registered, "_BOUNDS", {})
     blocks = code_blocks("CONTRIBUTING.md", "python")
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     for i, block in enumerate(blocks):
         (tmp_path / f"plugin{i}.py").write_text(block)
     (tmp_path / "mine.toml").write_text(
-        'plugins = ["plugin0.py", "plugin1.py", "plugin2.py", "plugin3.py"]\n'
+        'plugins = ["plugin0.py", "plugin1.py", "plugin2.py", "plugin3.py", "plugin4.py"]\n'
         'n = 50\nseeds = 3\nlearners = ["hinge", "sup"]\n'
         '[[world]]\nfamily = "two-answers"\n[[world]]\nfamily = "attributes"\nattributes = 2\n'
         '[user]\neditor = "hesitant"\n[online]\nrounds = 9\nrules = ["optimist"]\nweight = [1.0, 2.0]\n'
@@ -38,6 +49,8 @@ def test_the_extensions_of_contributing_work_together(tmp_path: Path) -> None:
     assert {"optimist (weight 1.0)", "optimist (weight 2.0)"} < set(online["method"])
     assert set(table["learner"]) == {"hinge", "sup"} and set(table["family"]) == {"two-answers", "attributes"}
     assert set(table["status"]) <= {"ok", "no_information", "separated"}
+    table = bounds.joined(table, regimes.load(str(tmp_path / "mine.toml")))
+    assert table["bound_ceiling_holds"].all() and (table["suboptimality"] <= table["bound_ceiling"]).all()
 
 
 @pytest.mark.parametrize("block", code_blocks("docs/regimes.md", "toml"))
