@@ -21,7 +21,7 @@ from sim.errors import BadInput
 
 REFERENCE = Path(__file__).parent / "quick_figures"
 SMALL = ["n=[30, 300]", "seeds=7", "world.strength=[1.0, 0.3]", "world.attributes=2", 'learners=["sup", "pref"]']
-RUNS = {entry.source for entry in CATALOG.values() if isinstance(entry.source, Run)}
+RUNS = list(dict.fromkeys(entry.source for entry in CATALOG.values() if isinstance(entry.source, Run)))
 
 
 @pytest.fixture(scope="module")
