@@ -72,7 +72,7 @@ def run(
 def _finished(table: Any, regime: Any, folder: Path) -> str:
     """Write a run's table with its theory, its figures, report and summary; returns the summary."""
     from bounds import compared, joined, readable
-    from figures import report, suboptimality, tightness, winners
+    from figures import bound_figures, report, suboptimality, winners
     from sim.store import write_summary, write_table
     from sim.summary import any_learner, text_table
 
@@ -83,7 +83,7 @@ def _finished(table: Any, regime: Any, folder: Path) -> str:
     fits = f"{text_table(table)}\n\n{readable(theory)}" if any_learner(table) else ""
     summary = f"{online.summary}{fits}".rstrip()
     drawn = [*online.drawn, *winners.save_all(theory.winners, pictures), *suboptimality.save_all(table, pictures)]
-    drawn += tightness.save_all(table, pictures, regime.delta)
+    drawn += bound_figures.save_all(table, pictures, regime.delta)
     report.write(folder, regime, table, drawn, theory, online.section)
     write_summary(folder, summary)
     return summary

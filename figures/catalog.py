@@ -11,6 +11,7 @@ from bounds import compare, ladders
 from bounds import online as online_theory
 from figures import (
     balance,
+    bound_figures,
     contraction,
     coverage,
     early_lambda,
@@ -21,11 +22,11 @@ from figures import (
     online_gaps,
     online_regret,
     panels,
-    ratios,
     scaling,
     speed,
     style,
     suboptimality,
+    tightness,
     winners,
     winners_temperature,
 )
@@ -146,7 +147,8 @@ _ENTRIES = [
         "tightness", "How loose the bounds are",
         "The bound of supervision comes within a factor of four of the data where the user is weak; that of "
         "preference learning stays a hundred thousand times above it, and no bound is violated.",
-        _TRADEOFFS, lambda table, regime: ratios.numbers(table, regime.delta), ratios.figure, ratios.caption,
+        _TRADEOFFS, lambda table, regime: tightness.numbers(table, regime.delta), bound_figures.figure_of_ratios,
+        bound_figures.caption_of_ratios,
     ),
     Entry(
         "winners", "Who wins, over the size of the log and the strength of the user",

@@ -108,7 +108,7 @@ def test_run_writes_the_folder_prints_the_table_and_can_be_typed_twice(tmp_path:
     assert tables[0] == tables[1]
     report = (folders[0] / "report.html").read_text()
     assert report.count("data:image/svg+xml;base64,") == 4 and "http" not in report.split("</style>")[1]
-    assert (folders[0] / "figures" / "bounds-strength-0.5.svg").exists()
+    assert (folders[0] / "figures" / "bounds.svg").exists()
 
 
 ONLINE = """

@@ -180,3 +180,12 @@ def test_predict_refuses_in_one_line(arguments: list[str], words: str) -> None:
     assert done.returncode == 2
     assert words in done.stderr and len(done.stderr.strip().splitlines()) == 1
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(("violations", "logs"), [(0, 1), (1, 1), (0, 200), (3, 200), (40, 200), (200, 200)])
+def test_rates_have_the_exact_interval_and_test(violations: int, logs: int) -> None:
+    low, high, compatible = compare._rate(violations, logs, 0.05)
+    interval = stats.binomtest(violations, logs).proportion_ci(0.95, method="exact")
+    assert (low, high) == pytest.approx((interval.low, interval.high), rel=1e-9, abs=1e-15)
+    p_value = stats.binomtest(violations, logs, 0.05, alternative="greater").pvalue
+    assert compatible == (p_value >= 1e-6)

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 import sim
 from bounds import compare, efficiency_floor, predict
 from bounds.compare import joined
-from figures import style, suboptimality, theory, tightness, winners
+from figures import bound_figures, style, suboptimality, theory, tightness, winners
 from figures.labels import End, label_ends, spread
 from figures.ticks import set_log_ticks
 from sim import regimes
@@ -94,7 +94,7 @@ def test_text_table_shows_every_learner_and_winner(table: pd.DataFrame) -> None:
 def test_drawing_twice_gives_the_same_bytes(with_theory: pd.DataFrame, tmp_path: Path) -> None:
     for name in ("a", "b"):
         drawn = suboptimality.save_all(with_theory, tmp_path / name)
-        tightness.save_all(with_theory, tmp_path / name, 0.05)
+        bound_figures.save_all(with_theory, tmp_path / name, 0.05)
         winners.save_all(compare.winners(with_theory), tmp_path / name)
     assert [d["name"] for d in drawn] == ["suboptimality"]
     files = sorted(p.name for p in (tmp_path / "a").iterdir())
@@ -167,7 +167,7 @@ def test_labels_are_spread_and_stay_near(wanted: list[float]) -> None:
 def test_a_single_size_and_point_draw_marks_that_can_be_seen(with_theory: pd.DataFrame, tmp_path: Path) -> None:
     one = with_theory[(with_theory.n == 300) & (with_theory.strength == 0.3)]
     assert [d["name"] for d in suboptimality.save_all(one, tmp_path)] == ["suboptimality"]
-    assert [d["name"] for d in tightness.save_all(one, tmp_path, 0.05)] == ["bounds"]
+    assert [d["name"] for d in bound_figures.save_all(one, tmp_path, 0.05)] == ["bounds"]
     assert winners.save_all(compare.winners(one), tmp_path) == []
     figure, ax = plt.subplots(subplot_kw={"xscale": "log", "yscale": "log"})
     suboptimality.draw(suboptimality.curves(one), ax, "")
@@ -182,13 +182,13 @@ def test_empty_numbers_and_learners_of_ones_own_do_not_break_figures(with_theory
     )
     for rows in (other, nothing):
         assert suboptimality.save_all(rows, tmp_path) and compare.compared(rows, 0.05)
-        tightness.save_all(rows, tmp_path, 0.05)
+        bound_figures.save_all(rows, tmp_path, 0.05)
     assert style.look("hinge") == style.look("hinge (size 3)") != style.look("sup")
 
 
 def test_bounds_by_hand(with_theory: pd.DataFrame, tmp_path: Path) -> None:
-    drawn = tightness.save_all(with_theory, tmp_path, 0.05)
-    assert [d["name"] for d in drawn] == ["bounds-strength-0.3", "bounds-strength-1"]
+    drawn = bound_figures.save_all(with_theory, tmp_path, 0.05)
+    assert [d["name"] for d in drawn] == ["bounds", "tightness"]
     numbers = pd.read_csv(tmp_path / "bounds.csv")
     row = numbers[(numbers.name == "sup_paper") & (numbers.n == 300) & (numbers.strength == 0.3)].iloc[0]
     rows = with_theory[(with_theory.learner == "sup") & (with_theory.n == 300) & (with_theory.strength == 0.3)]
@@ -204,15 +204,15 @@ def test_bounds_are_drawn_beside_the_quantile_and_over_it(with_theory: pd.DataFr
     numbers = tightness.numbers(with_theory, 0.05)
     shown = numbers[(numbers["strength"] == 0.3) & (numbers["label"] == "sup")]
     figure, (top, below) = plt.subplots(2, subplot_kw={"xscale": "log", "yscale": "log"})
-    tightness.draw(shown, top, "measured", "sup")
-    tightness.draw_tightness(shown, below)
+    label_ends(top, tightness.draw(shown, top))
+    tightness.draw_ratios(shown, below)
     paper = shown[shown["name"] == "sup_paper"].sort_values("n")
     by_dash = [{line.get_linestyle(): line for line in ax.get_lines()} for ax in (top, below)]
     assert by_dash[0][":"].get_ydata() == pytest.approx(paper["bound"].to_list())
     assert by_dash[1][":"].get_ydata() == pytest.approx(paper["tightness"].to_list())
     markers = next(line for line in top.get_lines() if line.get_marker() == "o")
     assert markers.get_ydata() == pytest.approx(paper["quantile"].to_list())
-    assert {text.get_text() for text in top.texts} == {"measured", "sup", "sup_paper", "sup_sharp"}
+    assert {text.get_text() for text in top.texts} == {"measured 95% quantile", "sup", "sup_paper", "sup_sharp"}
     plt.close(figure)
 
 
@@ -220,15 +220,15 @@ def test_bounds_that_do_not_hold_are_left_out_and_named(with_theory: pd.DataFram
     broken = with_theory.copy()
     broken.loc[broken["learner"] == "sup", "bound_sup_paper_holds"] = False
     broken.loc[(broken["learner"] == "sup") & (broken["n"] == 30), "bound_sup"] = np.inf
-    caption = tightness.save_all(broken, tmp_path, 0.05)[0]["caption"]
+    caption = bound_figures.save_all(broken, tmp_path, 0.05)[0]["caption"]
     assert "sup_paper" in caption.split("because their assumptions fail here: ")[1].split(".")[0]
     assert "infinite: sup (n = 30)." in caption and "have no value here: pref_set, sup_set." in caption
-    svg = (tmp_path / "bounds-strength-0.3.svg").read_text()
+    svg = (tmp_path / "bounds.svg").read_text()
     assert "sup_sharp" in svg and "sup_paper" not in svg
 
 
 def test_a_table_without_bounds_has_no_such_figure(table: pd.DataFrame, tmp_path: Path) -> None:
-    assert tightness.save_all(table, tmp_path, 0.05) == []
+    assert bound_figures.save_all(table, tmp_path, 0.05) == []
     assert winners.save_all(compare.winners(table), tmp_path) == []
     assert list(tmp_path.iterdir()) == []
 

@@ -16,6 +16,7 @@ import sim
 from bounds import compare
 from bounds.compare import joined
 from figures import (
+    bound_figures,
     claims,
     online_costs,
     online_tables,
@@ -24,7 +25,6 @@ from figures import (
     report_parts,
     report_winners,
     suboptimality,
-    tightness,
     winners,
 )
 from sim import regimes
@@ -46,7 +46,7 @@ class Run:
         self.drawn = [
             *winners.save_all(self.found.winners, folder / "figures"),
             *suboptimality.save_all(self.table, folder / "figures"),
-            *tightness.save_all(self.table, folder / "figures", 0.05),
+            *bound_figures.save_all(self.table, folder / "figures", 0.05),
         ]
 
     def write(self, table: pd.DataFrame | None = None, regime: Regime | None = None, drawn: Any = None) -> str:
@@ -140,8 +140,8 @@ def test_a_large_drawing_is_shown_as_its_picture(ran: Run, page: Page, monkeypat
 
 
 def test_a_figure_without_a_claim_has_its_name_for_one(ran: Run) -> None:
-    plain = [{"name": "bounds-strength-1", "caption": "A caption."}]
-    assert Page(ran.write(drawn=plain)).all("figure")[0].children[0].text == "bounds strength 1"
+    plain = [{"name": "bounds", "caption": "A caption."}]
+    assert Page(ran.write(drawn=plain)).all("figure")[0].children[0].text == "bounds"
 
 
 def test_every_bound_has_its_verdict(ran: Run, page: Page) -> None:
