@@ -1,0 +1,99 @@
+"""The documentation site.  Built without a network; formulas are set by MathJax when a page is read."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+
+sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
+
+import docstrings  # noqa: E402
+import gallery  # noqa: E402
+
+project = "Medley"
+author = "The Medley founders"
+release = "0.1.0"
+copyright = "2026, The Medley founders"
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax"]
+myst_enable_extensions = ["dollarmath", "amsmath"]
+myst_heading_anchors = 3
+# Formulas are TeX in the page, and readable as such where MathJax cannot be fetched.
+mathjax_options = {"defer": "defer"}
+exclude_patterns = ["_build"]
+suppress_warnings = ["myst.strikethrough"]
+
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+autodoc_class_signature = "separated"
+autodoc_default_options = {"exclude-members": "__init__, __new__, model_config"}
+python_maximum_signature_line_length = 90
+add_module_names = False
+# Types of other projects, and those that the reference does not list, are words and not links.
+nitpick_ignore_regex = [("py:.*", ".*")]
+
+html_theme = "furo"
+html_title = "Medley"
+html_static_path = ["_static"]
+html_css_files = ["medley.css"]
+html_copy_source = False
+html_show_sphinx = False
+
+
+def _docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    lines[:] = docstrings.to_rst(lines)
+
+
+def _signature(app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None):
+    if what == "class" and (signature or "").count(":") > 8:
+        # Built by functions that the text names: the fields are in the text, with what they mean.
+        return "", returns
+    return (_short(signature), _short(returns))
+
+
+def _short(annotations: str | None) -> str | None:
+    return annotations and re.sub(r"~?\b(?:jax\.)?jaxlib\._jax\.Array", "Array", annotations)
+
+
+def _skip(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
+    # Fields of named tuples have no text of their own.
+    return True if type(obj).__name__ == "_tuplegetter" else None
+
+
+def _source(app: Sphinx, page: str, source: list[str]) -> None:
+    if page == "theory":
+        # Every numbered statement is the target of links.
+        numbered = re.compile(r"^(?=\*\*(\d\.\d)|## (\d)\.)", flags=re.MULTILINE)
+        source[0] = numbered.sub(lambda found: f"(theory-{found[1] or found[2]})=\n", source[0])
+    if page == "gallery":
+        try:
+            source[0] += gallery.markdown()
+        except FileNotFoundError as error:
+            raise ExtensionError(str(error)) from None
+
+
+def _links(app: Sphinx, tree: nodes.document, page: str) -> None:
+    """Code that is the name of an object of the reference becomes a link to it."""
+    known = app.env.domains["py"].objects  # pyright: ignore
+    for code in list(tree.findall(nodes.literal)):
+        found = known.get(code.astext())
+        if found is None or isinstance(code.parent, nodes.reference | addnodes.pending_xref):
+            continue
+        address = app.builder.get_relative_uri(page, found.docname) + f"#{found.node_id}"
+        link = nodes.reference("", "", internal=True, refuri=address)
+        code.parent.replace(code, link)
+        link += code
+
+
+def setup(app: Sphinx) -> None:
+    """Connect what turns docstrings and pages of this project into what Sphinx reads."""
+    app.connect("autodoc-process-docstring", _docstring)
+    app.connect("autodoc-process-signature", _signature)
+    app.connect("autodoc-skip-member", _skip)
+    app.connect("source-read", _source)
+    app.connect("doctree-resolved", _links)
