@@ -34,8 +34,14 @@ autodoc_class_signature = "separated"
 autodoc_default_options = {"exclude-members": "__init__, __new__, model_config"}
 python_maximum_signature_line_length = 90
 add_module_names = False
-# Types of other projects, and those that the reference does not list, are words and not links.
-nitpick_ignore_regex = [("py:.*", ".*")]
+# Types of other projects are words and no links, as are those inside the optimiser and the states of rules.
+nitpick_ignore_regex = [
+    ("py:.*", r"(?!sim\b|bounds\b|figures\b).*"),
+    ("py:class", r"sim\.(objectives|log_linear_parts|pytrees)\.\w+"),
+    ("py:class", r"sim\.online\.bandits\.(Window|Losses|Candidates)"),
+]
+
+highlight_language = "text"
 
 html_theme = "furo"
 html_title = "Medley"
@@ -77,17 +83,33 @@ def _source(app: Sphinx, page: str, source: list[str]) -> None:
             raise ExtensionError(str(error)) from None
 
 
-def _links(app: Sphinx, tree: nodes.document, page: str) -> None:
-    """Code that is the name of an object of the reference becomes a link to it."""
-    known = app.env.domains["py"].objects  # pyright: ignore
+def _names(app: Sphinx, tree: nodes.document, page: str) -> None:
+    """Code that names an object of the reference, or a figure on the map, becomes a link; in tables names may break."""
     for code in list(tree.findall(nodes.literal)):
-        found = known.get(code.astext())
-        if found is None or isinstance(code.parent, nodes.reference | addnodes.pending_xref):
-            continue
-        address = app.builder.get_relative_uri(page, found.docname) + f"#{found.node_id}"
-        link = nodes.reference("", "", internal=True, refuri=address)
-        code.parent.replace(code, link)
-        link += code
+        found = _target(app, code.astext(), page)
+        if found is not None and not isinstance(code.parent, nodes.reference | addnodes.pending_xref):
+            address = app.builder.get_relative_uri(page, found[0]) + f"#{found[1]}"
+            link = nodes.reference("", "", internal=True, refuri=address)
+            code.parent.replace(code, link)
+            link += code
+    for entry in list(tree.findall(nodes.entry)):
+        for code in list(entry.findall(nodes.literal)):
+            _let_break(code)
+
+
+def _target(app: Sphinx, name: str, page: str) -> tuple[str, str] | None:
+    found = app.env.domains["py"].objects.get(name)  # pyright: ignore
+    if found is not None:
+        return found.docname, found.node_id
+    return app.env.domains["std"].anonlabels.get(f"figure-{name}") if page == "map" else None  # pyright: ignore
+
+
+def _let_break(code: nodes.literal) -> None:
+    """Where a long name may go on in the next line: after its dots, colons, strokes and underscores."""
+    parts = re.findall(r".+?(?:[._/]|::|$)", code.astext())
+    code.clear()
+    for part in parts:
+        code += [nodes.Text(part), nodes.raw("", "<wbr>", format="html")]
 
 
 def setup(app: Sphinx) -> None:
@@ -96,4 +118,4 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-signature", _signature)
     app.connect("autodoc-skip-member", _skip)
     app.connect("source-read", _source)
-    app.connect("doctree-resolved", _links)
+    app.connect("doctree-resolved", _names)

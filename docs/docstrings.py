@@ -20,7 +20,7 @@ def to_rst(lines: list[str]) -> list[str]:
         if head in HEADS:
             found += [*_fields(HEADS[head], textwrap.dedent(block.split("\n", 1)[1])), ""]
         elif block.startswith(" "):
-            found += ["::", "", *textwrap.indent(textwrap.dedent(block), "    ").splitlines(), ""]
+            found += [".. code-block:: text", "", *textwrap.indent(textwrap.dedent(block), "    ").splitlines(), ""]
         else:
             found += [*inline(block).splitlines(), ""]
     return found

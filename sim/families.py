@@ -311,7 +311,7 @@ def world(family: str, *, user: User | dict[str, Any] | None = None, **given: An
     Args:
         family: a registered family, or the path of a `.npz` world file.
         user: the `[user]` table; the default user breaks nothing.
-        given: parameters of the family, as `sim.families` declares them with their ranges.
+        given: parameters of the family, as its function declares them with their ranges.
 
     Returns:
         The world, with pi*, pi_ref, q and c of docs/theory.md 2.

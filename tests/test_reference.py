@@ -124,7 +124,7 @@ Raises:
     joined = "\n".join(lines)
     assert r"pi\*\_ref proportional to \|w\|" in joined and "``counts[x]``" in joined
     assert ":py:obj:`sim.plant`" in joined and ":ref:`theory 5.4 <theory-5.4>`" in joined
-    assert "::\n\n    b = H^-1 * g_\n      + 1\n" in joined
+    assert ".. code-block:: text\n\n    b = H^-1 * g_\n      + 1\n" in joined
     assert r":param first, second: of a\_ pair." in lines and ":raises BadInput: none." in lines
 
 
