@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -122,7 +123,7 @@ def test_commands_are_what_the_program_takes(line: str) -> None:
     assert {word for word in words if word.startswith("--")} <= known | {"--help"}
     regime = words[2] if words[1] == "run" and len(words) > 2 else "--none"
     if not regime.startswith("--") and not regime.split(".")[0].isupper():
-        settings = [value for word, value in zip(words, words[1:], strict=False) if word == "--set"]
+        settings = [value for word, value in pairwise(words) if word == "--set"]
         assert regimes.cells(regimes.load(regime, settings))
 
 
