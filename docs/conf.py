@@ -1,4 +1,4 @@
-"""The documentation site.  Built without a network; formulas are set by MathJax when a page is read."""
+"""The documentation site: built, and read, without a network."""
 
 import re
 import sys
@@ -14,17 +14,17 @@ sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent)]
 
 import docstrings  # noqa: E402
 import gallery  # noqa: E402
+from mathml import mathml  # noqa: E402
 
 project = "Medley"
 author = "The Medley founders"
 release = "0.1.0"
 copyright = "2026, The Medley founders"
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax"]
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 3
-# Formulas are TeX in the page, and readable as such where MathJax cannot be fetched.
-mathjax_options = {"defer": "defer"}
+html_math_renderer = "mathml"
 exclude_patterns = ["_build"]
 suppress_warnings = ["myst.strikethrough"]
 
@@ -92,6 +92,8 @@ def _names(app: Sphinx, tree: nodes.document, page: str) -> None:
             link = nodes.reference("", "", internal=True, refuri=address)
             code.parent.replace(code, link)
             link += code
+    for formula in list(tree.findall(nodes.math)):
+        _keep_with_what_ends_it(formula)
     for entry in list(tree.findall(nodes.entry)):
         for code in list(entry.findall(nodes.literal)):
             _let_break(code)
@@ -104,6 +106,17 @@ def _target(app: Sphinx, name: str, page: str) -> tuple[str, str] | None:
     return app.env.domains["std"].anonlabels.get(f"figure-{name}") if page == "map" else None  # pyright: ignore
 
 
+def _keep_with_what_ends_it(formula: nodes.math) -> None:
+    """No line begins with the comma after a formula."""
+    after = formula.next_node(descend=False, siblings=True)
+    ends = re.match(r"[,.;:)\]]+", after.astext()) if isinstance(after, nodes.Text) else None
+    if ends is not None:
+        whole = nodes.inline("", "", nodes.math(formula.rawsource, formula.astext()), nodes.Text(ends[0]))
+        whole["classes"] = ["whole"]
+        formula.parent.replace(after, nodes.Text(after.astext()[ends.end() :]))
+        formula.parent.replace(formula, whole)
+
+
 def _let_break(code: nodes.literal) -> None:
     """Where a long name may go on in the next line: after its dots, colons, strokes and underscores."""
     parts = re.findall(r".+?(?:[._/]|::|$)", code.astext())
@@ -112,8 +125,26 @@ def _let_break(code: nodes.literal) -> None:
         code += [nodes.Text(part), nodes.raw("", "<wbr>", format="html")]
 
 
+def _inline_formula(writer: Any, node: nodes.Element) -> None:
+    _formula(writer, node, False)
+
+
+def _displayed_formula(writer: Any, node: nodes.Element) -> None:
+    _formula(writer, node, True)
+
+
+def _formula(writer: Any, node: nodes.Element, display: bool) -> None:
+    try:
+        text = mathml(node.astext(), display)
+    except ValueError as error:
+        raise ExtensionError(str(error)) from None
+    writer.body.append(f'<div class="formula">{text}</div>' if display else text)
+    raise nodes.SkipNode
+
+
 def setup(app: Sphinx) -> None:
     """Connect what turns docstrings and pages of this project into what Sphinx reads."""
+    app.add_html_math_renderer("mathml", (_inline_formula, None), (_displayed_formula, None))
     app.connect("autodoc-process-docstring", _docstring)
     app.connect("autodoc-process-signature", _signature)
     app.connect("autodoc-skip-member", _skip)
