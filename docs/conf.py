@@ -72,6 +72,8 @@ def _skip(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any)
 
 
 def _source(app: Sphinx, page: str, source: list[str]) -> None:
+    # A displayed formula may stand on lines of its own within a paragraph, and is a block all the same.
+    source[0] = re.sub(r"^(\$\$.+?\$\$)$", r"\n\1\n", source[0], flags=re.MULTILINE | re.DOTALL)
     if page == "theory":
         # Every numbered statement is the target of links.
         numbered = re.compile(r"^(?=\*\*(\d\.\d)|## (\d)\.)", flags=re.MULTILINE)

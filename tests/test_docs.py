@@ -176,6 +176,8 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-n", "-E", str(ROOT / "docs"), "site"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
+    theory = (tmp_path / "site" / "theory.html").read_text().split("<article")[1].split("</article")[0]
+    assert "$" not in theory and theory.count("<math") > 200
     page = (tmp_path / "site" / "api" / "sim.html").read_text()
     assert all(f'id="sim.{name}"' in page for name in sim.__all__)
 
