@@ -6,7 +6,7 @@ LOCK := locks/$(VERSION).txt
 RUN_ENV := .venv
 DEV_ENV := .venv-dev
 
-.PHONY: run test test-slow lint check clean lock
+.PHONY: run test test-slow lint docs check clean lock
 
 run: $(RUN_ENV)/.ready
 	$(RUN_ENV)/bin/medley run
@@ -23,7 +23,11 @@ lint: $(DEV_ENV)/.ready
 	$(DEV_ENV)/bin/ruff check .
 	$(DEV_ENV)/bin/pyright --pythonpath $(DEV_ENV)/bin/python
 
-check: lint test test-slow
+# The site, in docs/_build/html.  Every warning is an error: a link that leads nowhere, a public symbol without a text.
+docs: $(DEV_ENV)/.ready
+	$(DEV_ENV)/bin/python -m sphinx -q -W --keep-going -n -E docs docs/_build/html
+
+check: lint test docs test-slow
 
 $(RUN_ENV)/.ready: pyproject.toml $(LOCK)
 	$(call install,$(RUN_ENV),.)
@@ -49,4 +53,4 @@ lock:
 	rm -rf .venv-lock
 
 clean:
-	rm -rf $(RUN_ENV) $(DEV_ENV) .pytest_cache .ruff_cache *.egg-info
+	rm -rf $(RUN_ENV) $(DEV_ENV) docs/_build .pytest_cache .ruff_cache *.egg-info

@@ -31,6 +31,10 @@ def joined(table: pd.DataFrame, regime: Regime) -> pd.DataFrame:
 
     A bound's columns are empty in the rows of other learners.  `bound_NAME_holds` says whether its assumptions hold
     in the row's world.
+
+    Args:
+        table: from `sim.run`.
+        regime: that made it; bounds are at its delta.
     """
     identities = [c for c in summary.key_columns(table) if c != "seed"]
     group = table.groupby(identities, dropna=False, sort=False).ngroup().to_numpy()
@@ -120,7 +124,7 @@ def bound_names(table: pd.DataFrame) -> list[str]:
 
 
 def verdicts(table: pd.DataFrame, delta: float) -> pd.DataFrame:
-    """One row per bound, cell and n: is it valid, how tight.
+    """One row per bound, cell and n of a `table` from `joined`, bounds at its `delta`: is it valid, how tight.
 
     Where a bound holds in some rows only (a fit may leave the ball of 4.6), the others are `left_out`.  Columns: the
     cell's axes, `n`, `label`, `bound`, `holds`, `left_out`, `violations` out of `logs` with the exact
@@ -201,7 +205,9 @@ def _groups(table: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]
 
 
 def winners(table: pd.DataFrame) -> pd.DataFrame:
-    """One row per cell and n: the measured and the predicted winner among the learners that have a prediction.
+    """One row per cell and n of a `table` from `joined`: the measured and the predicted winner.
+
+    Only learners that have a prediction compete.
 
     Columns: the cell's axes, `n`, `measured_winner`, `predicted_winner`, `clear` (the measured winner's paired lead
     exceeds three standard errors), `agree`, the number of learners `competing` (their settings apart), and `logs`,
@@ -245,7 +251,12 @@ class Comparison(NamedTuple):
 
 
 def compared(table: pd.DataFrame, delta: float) -> Comparison:
-    """The three comparisons of a table with its theory, each worked out once."""
+    """The three comparisons of a table with its theory, each worked out once.
+
+    Args:
+        table: from `joined`.
+        delta: of the bounds, as in the regime.
+    """
     return Comparison(verdicts(table, delta), accuracy(table), winners(table))
 
 
@@ -301,7 +312,7 @@ def agreement(found: pd.DataFrame) -> str:
 
 
 def readable(found: Comparison) -> str:
-    """The comparison as text: each bound and each learner over all its cells, and who wins."""
+    """What `compared` `found`, as text: each bound and each learner over all its cells, and who wins."""
     lines = [*_bound_lines(found.verdicts), "", *_accuracy_lines(found.accuracy)]
     return "\n".join([*lines, *(["", agreement(found.winners)] if len(found.winners) else [])])
 

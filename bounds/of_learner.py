@@ -29,8 +29,20 @@ def bounds_of(
 ) -> dict[str, list[Bound]]:
     """Every bound that speaks of this learner with these settings, by name, at each n: ours, then registered ones.
 
+    Args:
+        learner: with its settings, as from `sim.make`.
+        world: the world of the log.
+        policies: the class that the learner searches, as from `sim.policies.policy_list`.
+        ns: numbers of logged triples, each at least 1.
+        delta: in (0, 1); a bound whose assumptions hold is violated with probability at most delta.
+
+    Returns:
+        A `Bound` per n, by the name of the bound; empty for a learner of which none speaks.
+
     Raises:
         BadInput: n below 1, delta outside (0, 1).
+
+    Source: docs/theory.md 4, after the paper's Theorems 1, 2 and 3, with explicit constants.
     """
     ours = _shipped(learner, world, policies, ns, delta)
     return ours | registered.values(learner, world, policies, ns, delta)

@@ -25,6 +25,15 @@ def truths(world: World) -> dict[str, Any]:
 
     A value that cannot be had is None, with the reason under `reasons`; where two ends enclose it, both exact, they
     are under its name and "_interval".  Lists are in context order.
+
+    Args:
+        world: any.
+
+    Returns:
+        SubOpt (Eq. 2), TV distance to pi* and J (Eq. 1) of pi_ref, SubOpt and TV distance of q∘pi_ref; by how much
+        each assumption is violated (zero where it holds); C*, the bound on C_PREF and the contraction coefficients.
+
+    Source: docs/theory.md 3, 4.4 and 4.6.
     """
     edited = world.edited(world.reference)
     known = contraction.coefficients(world)

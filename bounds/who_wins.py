@@ -100,7 +100,15 @@ def best_weight(
 ) -> tuple[float, float]:
     """The weight lam of early ensembling with the smallest predicted SubOpt at n, and that prediction.
 
-    Minimises limit(lam) + coefficient(lam) / n over lam in {0} and `SEARCH` (docs/theory.md 5.4).
+    Minimises limit(lam) + coefficient(lam) / n over lam in {0} and `SEARCH`.
+
+    Args:
+        world: the world of the log.
+        n: logged triples, at least 1.
+        link: of the preference loss, "balance" or "paper".
+        policies: the policy class; default: log-linear in the world's policy features.
+
+    Source: docs/theory.md 5.4.  The paper chooses lam on held-out edits.
     """
 
     def predicted(lam: float) -> float:

@@ -258,7 +258,13 @@ FAMILIES: dict[str, Family] = {
 
 
 def register_family(name: str, build: Family) -> None:
-    """Make `build(*, parameter=default, ..., user)` available as `family = "name"`; annotations are checked."""
+    """Make a world family available as `family = "name"`.
+
+    Args:
+        name: as written in `[world]`.
+        build: a function of keyword parameters with defaults, and `user`, that returns a `World`; values are checked
+            against its annotations.
+    """
     FAMILIES[name] = build
 
 
@@ -305,10 +311,13 @@ def world(family: str, *, user: User | dict[str, Any] | None = None, **given: An
     Args:
         family: a registered family, or the path of a `.npz` world file.
         user: the `[user]` table; the default user breaks nothing.
-        given: parameters of the family.
+        given: parameters of the family, as its function declares them with their ranges.
+
+    Returns:
+        The world, with pi*, pi_ref, q and c of docs/theory.md 2.
 
     Raises:
-        BadInput: anything unknown, out of range, or a file that cannot be used.
+        BadInput: anything unknown (the nearest name is suggested), out of range, or a file that cannot be used.
     """
     user = make_user(user)
     if is_world_file(family):

@@ -50,8 +50,9 @@ class Blocks:
 class LogLinear:
     """pi_theta(y|x) proportional to exp(<theta, phi(x, y)>) on the support of the reference policy.
 
-    Parameters theta, shape (d,); theta = 0 is uniform on the support.  `groups` serve comparisons with the reference
-    policy of the world that the class was built for.  `blocks` are None where a table of the features does not fit.
+    Parameters theta, shape (d,); theta = 0 is uniform on the support.  `features` are phi (X, A, d), `support` is where
+    pi_ref is positive, (X, A).  `groups` serve comparisons with the reference policy of the world that the class was
+    built for.  `blocks` are None where a table of the features does not fit.
     """
 
     features: Features

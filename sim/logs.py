@@ -37,9 +37,12 @@ LOGS_OF_A_THREAD = 20
 
 @dataclass(frozen=True)
 class Logs:
-    """Logs of the same size from one world: `counts[s, x, y, e]`, one log per seed, shape (S, X, A, A).
+    """Logs of the same size from one world, one log per seed, as tables of counts (docs/theory.md 7).
 
-    `held_out` has the same shape and holds independent triples for choosing settings; all zero if none were drawn.
+    Fields:
+        counts: `counts[s, x, y, e]` triples (x, y, e) in log s, shape (S, X, A, A), each log's sum is n.
+        held_out: independent triples for choosing settings, of the same shape; all zero if none were drawn.
+        n: triples per log.
     """
 
     counts: np.ndarray
@@ -55,7 +58,14 @@ class Logs:
 
 @dataclass(frozen=True)
 class Records:
-    """One log in order: arrays of length n with context, response, edited response and paid cost."""
+    """One log in order, as arrays of length n.
+
+    Fields:
+        context: x, whole numbers below X.
+        response: y, whole numbers below A.
+        edited: e, whole numbers below A; equal to y where nothing was edited.
+        cost: Delta(y, e), as paid.
+    """
 
     context: np.ndarray
     response: np.ndarray
@@ -68,6 +78,9 @@ def sample(
 ) -> Logs | RecordLogs:
     """Draw one log of n triples per seed: tables of counts, or records where tables do not fit.
 
+    Triples are independent, x ~ rho, y ~ pi_ref(.|x), e ~ q(.|x, y).  A log is a function of the world's law, n, its
+    seed and the root seed alone.
+
     Args:
         world: the world that is logged.
         n: triples per log, at least 1; up to 2^53 counts stay exact in learners.
@@ -75,8 +88,13 @@ def sample(
         root_seed: another value gives independent logs for all seeds.
         held_out: triples of the independent held-out log of each seed.
 
+    Returns:
+        `Logs`; `RecordLogs` of a world with more than 10 attributes.
+
     Raises:
         BadInput: n out of range, no seeds, a negative seed, more triples than fit where logs are records.
+
+    Source: Protocol 1 of the paper; docs/theory.md 7.
     """
     seeds = _seeds(seeds)
     _require_count("n", n, 1)
@@ -109,6 +127,15 @@ def sample_records(world: World, n: int, seed: int = 0, root_seed: int = 0) -> R
     """Draw one log of n triples in order; its law is that of `sample`.
 
     Its draws are its own, but where `sample` draws records too: there it is `sample`'s log of this seed.
+
+    Args:
+        world: the world that is logged.
+        n: triples, at least 1.
+        seed: of the log.
+        root_seed: as for `sample`.
+
+    Raises:
+        BadInput: n or a seed out of range.
     """
     _require_count("n", n, 1)
     _require_count("seed", seed, 0)
@@ -124,6 +151,10 @@ def sample_records(world: World, n: int, seed: int = 0, root_seed: int = 0) -> R
 def to_counts(records: Records, world: World) -> np.ndarray:
     """The table of counts (X, A, A) of one log.
 
+    Args:
+        records: of the log.
+        world: the world it comes from.
+
     Raises:
         BadInput: a world too large for the table.
     """
@@ -138,7 +169,13 @@ def to_counts(records: Records, world: World) -> np.ndarray:
 
 
 def to_records(counts: np.ndarray, world: World, seed: int = 0) -> Records:
-    """One log with this table of counts (X, A, A), in uniformly random order."""
+    """One log with this table of counts, in uniformly random order.
+
+    Args:
+        counts: N[x, y, e], shape (X, A, A), whole numbers.
+        world: the world whose distance gives the costs.
+        seed: of the order.
+    """
     cells = np.repeat(np.arange(counts.size), counts.ravel())
     return _records(np.random.default_rng(seed).permutation(cells), counts.shape, world)
 

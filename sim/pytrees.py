@@ -10,7 +10,7 @@ _REGISTERED: set[type] = set()
 
 
 def pytree(cls: type[T]) -> type[T]:
-    """Register a dataclass as a pytree whose structure names its class.
+    """Register the dataclass `cls` as a pytree whose structure names its class.
 
     `jax.tree_util.register_dataclass` gives two classes with equally many leaves structures that compare equal, so
     that a compiled function may, depending on how they hash, run one class's code on the other.

@@ -31,9 +31,14 @@ class Triples(NamedTuple):
 
 @dataclass(frozen=True)
 class RecordLogs:
-    """Logs of the same size from one world: `context`, `response`, `edited` of shape (S, n), one log per seed.
+    """Logs of the same size from one world, one log per seed, triple by triple.
 
-    `held_out` holds independent triples for choosing settings, of shape (S, 0) if none were drawn.
+    Fields:
+        context: x, whole numbers, shape (S, n).
+        response: y, shape (S, n).
+        edited: e, shape (S, n).
+        held_out: independent triples for choosing settings, as three such arrays, (S, 0) if none were drawn.
+        n: triples per log.
     """
 
     context: np.ndarray
@@ -47,7 +52,7 @@ class RecordLogs:
         return Triples(self.context[log], self.response[log], self.edited[log])
 
     def held_out_of(self, log: int) -> Triples:
-        """The held-out triples of one log."""
+        """The held-out triples of one log, three arrays of one axis."""
         return Triples(*(part[log] for part in self.held_out))
 
 

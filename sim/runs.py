@@ -43,6 +43,10 @@ def run(
         progress: called with (tasks done, tasks in all).
         finish: called with the table at the end, while the folder is still closed to other runs.
 
+    Returns:
+        The rows: learner, its settings, the world's parameters, n and seed, which are together unique, then
+        suboptimality, expected_cost, status and what a learner notes.  `bounds.joined` adds the theory's columns.
+
     Raises:
         BadInput: a regime or folder that cannot be used.
         TasksFailed: tasks failed; what succeeded is stored, and `resume` tries the rest again.

@@ -186,7 +186,11 @@ def write_summary(folder: Path, text: str) -> None:
 
 
 def load(folder: str | Path, name: str = "table.parquet") -> pd.DataFrame:
-    """A table of a finished run: that of its fits, or "online.parquet".
+    """A table of a finished run.
+
+    Args:
+        folder: the result folder.
+        name: "table.parquet", a row per fit, or "online.parquet", a row per method and recorded round.
 
     Raises:
         BadInput: no such table there, or one that cannot be read.

@@ -18,7 +18,22 @@ Dial = Annotated[float, Field(ge=0, le=1)]
 
 
 class User(BaseModel):
-    """The `[user]` table: which editor, and how far it breaks the assumptions."""
+    """The `[user]` table: which editor, and how far it breaks the assumptions (docs/theory.md 2.4 and 2.5).
+
+    Fields:
+        editor: the kernel: redraw, lazy, metropolis, barker, subset or a registered one; default: redraw in attribute
+            worlds, lazy in other families.
+        subset_size: attributes that editor `subset` re-draws, at least 0.
+        power: the kernel is applied this many times, 0 to 1000.
+        compose: "none", "mixture" or "palindrome" of the kernel with that of `second_editor`.
+        second_editor: the kernel to combine with.
+        second_weight: weight of `second_editor` in a mixture, in [0, 1].
+        cyclic: weight of a stationary flow that is not reversible, in [0, 1].
+        other_optimum: how far the user's optimum lies from pi*, in log-probabilities, in [0, 1].
+        user_seed: seed of the other optimum.
+        tempered: t in [0, 1]: balance against mu, while pi_ref is proportional to mu exp(c ((1 - t) / beta + t)).
+        harmful: weight of edits drawn from the law proportional to 1 / pi*, in [0, 1].
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -37,7 +52,14 @@ class User(BaseModel):
 
 @dataclass(frozen=True)
 class Edits:
-    """What an editor may use beside the optimum: its strength, its proposal (A, A), attributes or None."""
+    """What an editor may use beside the optimum.
+
+    Fields:
+        strength: s in [0, 1].
+        proposal: a symmetric proposal, shape (A, A).
+        attributes: how many a response has; None in worlds without.
+        subset_size: of the user.
+    """
 
     strength: float
     proposal: np.ndarray
@@ -75,7 +97,12 @@ EDITORS: dict[str, Editor] = {
 
 
 def register_editor(name: str, build: Editor) -> None:
-    """Make `build(optimal (X, A), edits) -> kernel (X, A, A)` available as `editor = "name"`."""
+    """Make an edit kernel available as `editor = "name"`.
+
+    Args:
+        name: as written in `[user]`.
+        build: called with the user's optimum, shape (X, A), and `sim.users.Edits`; returns q, shape (X, A, A).
+    """
     EDITORS[name] = build
 
 

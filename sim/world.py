@@ -32,9 +32,20 @@ class World:
     """One world: the arrays, and the exact functionals of a policy in it.
 
     Build it with `plant` (from an optimal policy; `plant_law` without tables of pairs) or `from_reference` (from a
-    reference policy); all check their input.  `reference` is pi_ref, `optimal` is pi*_beta of Eq. 1 and
-    `log_optimal` its logarithm (finite where pi* underflows), `expected_cost` is c(x, y), `distance`
-    is Delta, `temperature` is beta, `cost_weights` are the least-squares w* of c on the cost features, of least norm.
+    reference policy); all check their input.  A policy is a table of probabilities pi(y|x), shape (X, A).
+
+    Fields:
+        context_probs: rho, shape (X,).
+        reference: pi_ref, shape (X, A).
+        optimal: pi*_beta, the minimiser of Eq. 1, shape (X, A).
+        log_optimal: its logarithm, finite where pi* underflows.
+        expected_cost: c(x, y) = sum_e q(e|x, y) Delta(y, e), shape (X, A).
+        editor: q, as a table or as operators.
+        distance: Delta, shape (A, A), or the rule that gives its entries.
+        temperature: beta > 0.
+        policy_features: phi, shape (X, A, d).
+        cost_features: psi, shape (X, A, m).
+        cost_weights: w*, shape (m,): c by least squares on psi, of least norm.
     """
 
     context_probs: Float[Array, " X"]
@@ -65,15 +76,19 @@ class World:
         return jnp.sum(weights * jnp.where(weights > 0, values, 0.0))
 
     def cost(self, policy: Policy) -> Scalar:
-        """Expected edit cost J(pi) = E c(x, y)."""
+        """J(pi) = E c(x, y) over x ~ rho, y ~ pi: the expected edit cost of `policy`."""
         return self.expect(policy, self.expected_cost)
 
     def regularised_cost(self, policy: Policy) -> Scalar:
-        """J_beta(pi) = E[c(x, y) + beta log(pi(y|x) / pi_ref(y|x))] (Eq. 1); +inf off the reference's support."""
+        """J_beta(pi) = E[c(x, y) + beta log(pi(y|x) / pi_ref(y|x))] (Eq. 1) of `policy`; +inf where pi_ref is 0 and pi
+        is not."""
         return self.cost(policy) + self.temperature * self.kl(policy, self.reference)
 
     def suboptimality(self, policy: Policy) -> Scalar:
-        """SubOpt(pi) = J_beta(pi) - J_beta(pi*) = beta E KL(pi || pi*) (Eq. 2); never negative, +inf off support."""
+        """SubOpt(pi) = J_beta(pi) - J_beta(pi*_beta) = beta E_x KL(pi || pi*_beta) of `policy` (Eq. 2).
+
+        Never negative; +inf where pi_ref is 0 and pi is not.  Evaluated as docs/theory.md 1.1 says.
+        """
         return self.temperature * self._kl(policy, self.log_optimal)
 
     def kl(self, policy: Policy, other: Policy) -> Scalar:
@@ -85,7 +100,7 @@ class World:
         return jnp.sum(jnp.where(self.context_probs > 0, self.context_probs * jnp.sum(terms, 1), 0.0))
 
     def tv(self, policy: Policy, other: Policy) -> Scalar:
-        """D(pi, pi') = E over x of the total variation distance, half the L1 distance."""
+        """D(pi, pi') = E over x of the total variation distance of `policy` and `other`, half the L1 one; in [0, 1]."""
         return 0.5 * self.context_probs @ jnp.sum(jnp.abs(policy - other), axis=1)
 
     def jeffreys(self, policy: Policy, other: Policy) -> Scalar:
@@ -93,7 +108,7 @@ class World:
         return self.kl(policy, other) + self.kl(other, policy)
 
     def edited(self, policy: Policy) -> Policy:
-        """The law of the edited response q∘pi when the response follows `policy`."""
+        """q∘pi(e|x) = sum_y q(e|x, y) pi(y|x), shape (X, A): the law of the edited response when y follows `policy`."""
         return self.editor.push(policy)
 
     def expect_triples(self, table: Float[Array, "X A A"]) -> Scalar:
@@ -101,7 +116,7 @@ class World:
         return self.editor.expect(self.context_probs[:, None] * self.reference, table)
 
     def triple_law(self) -> Float[Array, "X A A"]:
-        """The law of one logged triple, rho(x) pi_ref(y|x) q(e|x, y)."""
+        """The law of one logged triple, rho(x) pi_ref(y|x) q(e|x, y), shape (X, A, A)."""
         return self.editor.joint(self.context_probs[:, None] * self.reference)
 
     @cached_property
@@ -141,7 +156,11 @@ def plant(
     cost_features: np.ndarray | None = None,
     tempering: float = 0.0,
 ) -> World:
-    """The world whose optimum is `optimal`: pi_ref is proportional to pi* exp(c / beta), for any kernel.
+    """The world whose optimum is `optimal`, for any kernel: the reference policy follows.
+
+        c(x, y) = sum_e q(e|x, y) Delta(y, e),    pi_ref proportional to pi* exp(c / beta)
+
+    is the one reference policy for which Eq. 1 has its minimum at pi*.
 
     Args:
         context_probs: rho, shape (X,).
@@ -155,7 +174,9 @@ def plant(
             mu exp(c ((1 - t) / beta + t)), so that the optimum becomes mu exp(c t (1 - 1 / beta)).
 
     Raises:
-        BadInput: shapes, rows that are not probabilities, a bad distance or temperature.
+        BadInput: shapes, rows that are not probabilities, a bad distance or temperature, a pi_ref that underflows.
+
+    Source: docs/theory.md 2.1.  Not in the paper, which takes a world as given.
     """
     context_probs = checks.probabilities("context_probs", context_probs, 1)
     optimal = checks.probabilities("optimal", optimal, 2, contexts=len(context_probs))
@@ -207,7 +228,22 @@ def from_reference(
     policy_features: np.ndarray,
     cost_features: np.ndarray | None = None,
 ) -> World:
-    """The world whose reference policy is `reference`: pi* follows from Eq. 1.  Arguments as in `plant`."""
+    """The world whose reference policy is `reference`: pi* proportional to pi_ref exp(-c / beta) follows (Eq. 1).
+
+    Args:
+        context_probs: rho, shape (X,).
+        reference: pi_ref, shape (X, A), rows sum to one.
+        kernel: q, shape (X, A, A), `kernel[x, y, e]` = q(e|x, y).
+        distance: Delta, shape (A, A), zero exactly on the diagonal.
+        temperature: beta > 0.
+        policy_features: phi, shape (X, A, d).
+        cost_features: psi, shape (X, A, m); default one indicator per (x, y).
+
+    Raises:
+        BadInput: shapes, rows that are not probabilities, a bad distance or temperature.
+
+    Source: Eq. 1.  Its display in the paper carries pi_ref twice (docs/theory.md 8).
+    """
     context_probs = checks.probabilities("context_probs", context_probs, 1)
     reference = checks.probabilities("reference", reference, 2, contexts=len(context_probs))
     editor, delta, temperature = _editing(kernel, distance, temperature, reference.shape)

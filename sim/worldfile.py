@@ -25,6 +25,9 @@ AGREEMENT = 1e-8
 def read(path: Path) -> World:
     """The world of a file.
 
+    Args:
+        path: of the file.
+
     Raises:
         BadInput: unreadable or truncated file, unknown or missing arrays, arrays that make no world.
     """

@@ -42,10 +42,17 @@ LEARNERS: dict[str, type[Learner]] = {
 
 
 class Fits(NamedTuple):
-    """Fits of one learner on several logs: every field has the logs as its first axis.
+    """Fits of one learner on several logs: every field has the logs as its first axis, of length S.
 
-    `status` holds `Status` values; `suboptimality` and `expected_cost` are exact.  `log_policy` is empty, (S, 0, 0),
-    where the policies of all logs are too large to be kept (logs that are records).
+    Fields:
+        log_policy: log pi of the learned policies, shape (S, X, A); empty, (S, 0, 0), where the policies of all logs
+            are too large to be kept (logs that are records).
+        parameters: of the policies in their class, shape (S, p).
+        status: `Status` values, shape (S,).
+        iterations: steps of the search, shape (S,).
+        suboptimality: SubOpt of each policy, exact (Eq. 2), shape (S,).
+        expected_cost: J of each policy, exact, shape (S,).
+        notes: further columns of a row, by name, shape (S,) each.
     """
 
     log_policy: np.ndarray
@@ -58,7 +65,15 @@ class Fits(NamedTuple):
 
 
 def register(name: str, learner: type[Learner]) -> None:
-    """Make a learner class available as `learners = ["name"]`; its dataclass fields are the keys of table `[name]`."""
+    """Make a learner class available as `learners = ["name"]`; its dataclass fields are the keys of table `[name]`.
+
+    Args:
+        name: as written in a regime.
+        learner: a dataclass derived from `sim.learners.Learner`, decorated with `sim.pytree`.
+
+    Raises:
+        BadInput: a class that is not.
+    """
     if not (isinstance(learner, type) and issubclass(learner, Learner) and dataclasses.is_dataclass(learner)):
         raise BadInput(f"learner '{name}': expected a dataclass derived from sim.learners.Learner, got {learner!r}")
     if not names_its_class(learner):
@@ -74,6 +89,10 @@ def defaults(name: str) -> dict[str, Any]:
 
 def make(name: str, **settings: Any) -> Learner:
     """A learner by name: "sup", "pref", "cost", "early", "edit-model", "reference", "edited", or a registered one.
+
+    Args:
+        name: as in `learners` of a regime.
+        settings: the fields of the learner's class, as in `make("pref", link="paper")`; the others take their defaults.
 
     Raises:
         BadInput: an unknown name or setting (the nearest is suggested), a value of the wrong type or range.
@@ -109,12 +128,17 @@ def fit(learner: str | Learner, logs: Logs | RecordLogs, world: World, policies:
 
     Args:
         learner: a name, or a learner with settings, as in `Preference(link="paper")`.
-        logs: from `sim.sample`.
+        logs: from `sim.sample`, S logs of n triples each.
         world: the world the logs come from.
         policies: the class to search; default: log-linear in the world's policy features.
 
+    Returns:
+        The S policies, with their statuses and their exact SubOpt and J.  A fit that failed is among them.
+
     Raises:
         BadInput: a learner that cannot be used with this class or these logs.
+
+    Source: the losses are those of docs/theory.md 5 (Eq. 3 to 7), plus ridge |theta|^2 / (2n).
     """
     chosen = make(learner) if isinstance(learner, str) else learner
     policies = log_linear(world) if policies is None else policies

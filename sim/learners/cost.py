@@ -45,9 +45,13 @@ class Cost(Learner):
 
     Args:
         radius: multiple of the confidence radius, at least 0.
+        ridge: lambda of Lambda, positive where the radius is.
+        delta: the set contains c with probability at least 1 - delta.
         c_max: declared bound on the cost; default: the world's largest distance.
         noise_bound: sub-Gaussian scale of the observed cost; default c_max / 2.
         weight_bound: W >= |w*|; default: the norm of the world's own w* (`World.cost_weights`).
+        cost_class: "linear" or "list".
+        size: of the finite class, c among it.
         optimum: "tilted", the minimiser of Eq. 6; or "paper", its display with pi_ref twice, pi_ref^2 exp(-f_bar /
             beta), normalised.
         confidence: of the finite class: "squared" as above; or "paper", which sums f - f_hat itself.

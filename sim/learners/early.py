@@ -29,9 +29,14 @@ OBJECTIVES = ("losses", "paper")
 class Early(PolicyLearner):
     """Minimise the preference loss plus lam times the supervision loss (Eq. 7).
 
-    objective "paper" is Eq. 7 as printed, which minimises two quantities that Eq. 3 and 4 maximise: the negative of
-    this loss, over a finite list (over other classes it has no minimum).  Departure from the paper: the default
-    (docs/theory.md 8).
+    Args:
+        lam: weight of supervision, at least 0; in a regime also "held-out", see `EarlyHeldOut`.
+        link: of the preference loss, as in `Preference`.
+        ridge: at least 0; ridge |theta|^2 / (2n) is added to the mean loss.
+        objective: "losses", both minimised; or "paper", Eq. 7 as printed, which minimises two quantities that Eq. 3
+            and 4 maximise: the negative of this loss, over a finite list (over other classes it has no minimum).
+
+    Departure from the paper: the default objective (docs/theory.md 8).
     """
 
     lam: Array | float = 1.0
@@ -96,8 +101,12 @@ class EarlyHeldOut(Learner):
     """Early ensembling with lam chosen among `GRID` on held-out edits, as the paper chose its settings.
 
     The choice minimises the held-out preference loss of link "balance", which under balance is a proper score of the
-    policy's margins.  The `held_out` edits come on top of the n of the log.  Its rows have an empty `lam` and the
-    choice in `lam_chosen`.
+    policy's margins.  Its rows have an empty `lam` and the choice in `lam_chosen`.
+
+    Args:
+        link: of the preference loss that is trained, as in `Preference`.
+        ridge: as in `Early`.
+        held_out: how many edits there are to choose on; they come on top of the n of the log.
     """
 
     link: str = field(default="balance", metadata={"static": True})

@@ -26,14 +26,18 @@ FORMS = ("redraw", "lazy")
 class EditModel(Learner):
     """Maximise the mean of log q_{theta,s}(e_i | x_i, y_i) over the policy's parameters theta and the strength s.
 
-    form "redraw": q(e|y) = sum over sets B of attributes of s^|B| (1 - s)^(K - |B|) 1[e = y off B] pi_theta(e_B |
+    Form "redraw": q(e|y) = sum over sets B of attributes of s^|B| (1 - s)^(K - |B|) 1[e = y off B] pi_theta(e_B |
     y off B): each attribute is re-drawn with probability s, the chosen ones jointly given the rest.  For a product
     pi_theta this is prod_k ((1 - s) 1[e_k = y_k] + s p_k(e_k)).  Needs 2^K responses.
-    form "lazy": q(e|y) = (1 - s) 1[e = y] + s pi_theta(e|x).
+    Form "lazy": q(e|y) = (1 - s) 1[e = y] + s pi_theta(e|x).
 
     At s = 1 it is supervision.  `parameters` are those of the policy, then logit s, (d + 1,); the ridge is on all of
     them, which also ends the search when the best strength is 1.  The note `strength_hat` is the fitted s.  If the
     user's kernel has another form the limit is not the optimum (docs/theory.md 5.6).  The paper has no such learner.
+
+    Args:
+        form: "redraw" or "lazy".
+        ridge: at least 0; ridge |(theta, logit s)|^2 / (2n) is added to the mean loss.
     """
 
     form: str = field(default="redraw", metadata={"static": True})

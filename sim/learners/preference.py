@@ -20,9 +20,14 @@ from sim.world import World
 class Preference(PolicyLearner):
     """Maximise the mean of log sigma(a (r(e) - r(y))), r = log(pi / pi_ref) (Eq. 4).
 
-    link "balance": a = 1, the Bradley-Terry law that the balance equation implies; consistent.
-    link "paper": a = beta, Eq. 4 as printed; its limit is pi_ref exp(-c / beta^2), right at beta = 1 only.
     Unedited triples (e = y) weigh nothing but count in n.
+
+    Args:
+        link: "balance" is a = 1, the Bradley-Terry law that the balance equation implies, and consistent; "paper" is
+            a = beta, Eq. 4 as printed, whose limit is pi_ref exp(-c / beta^2), right at beta = 1 only.
+        ridge: at least 0; ridge |theta|^2 / (2n) is added to the mean loss.
+
+    Departure from the paper: the default link (docs/theory.md 8).
     """
 
     link: str = field(default="balance", metadata={"static": True})

@@ -18,6 +18,9 @@ class Supervision(PolicyLearner):
     """Maximise the mean of log pi(e_i | x_i) (Eq. 3).
 
     Its limit is the projection of q∘pi_ref on the class: what a user would write, not what the user wants.
+
+    Args:
+        ridge: at least 0; ridge |theta|^2 / (2n) is added to the mean loss.
     """
 
     ridge: Array | float = RIDGE

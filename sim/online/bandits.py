@@ -49,8 +49,12 @@ class UCB(IndexRule):
 class KLUCB(IndexRule):
     """KL-UCB: play the arm with the least m in [0, mean] such that N kl(mean / c_max, m / c_max) <= log t.
 
-    kl is the divergence of two Bernoulli laws; the index is found by bisection.  Source: Garivier and Cappe (2011),
-    for costs instead of rewards.
+    kl is the divergence of two Bernoulli laws; the index is found by bisection.
+
+    Args:
+        c_max: declared bound on the cost.
+
+    Source: Garivier and Cappe (2011), for costs instead of rewards.
     """
 
     c_max: Array | float = 1.0

@@ -13,9 +13,12 @@ from jaxtyping import Array, Float, Int
 
 
 class Tally(NamedTuple):
-    """What most rules remember: plays and summed cost per arm, and the rounds played.
+    """What most rules remember.
 
-    After a warm start `plays` begins at pseudo-counts, so that it is no longer a count.
+    Fields:
+        plays: of each arm, shape (K,); after a warm start it begins at pseudo-counts, so that it is no longer a count.
+        paid: the summed cost of each arm, shape (K,).
+        rounds: played so far.
     """
 
     plays: Float[Array, "*lanes K"]
@@ -33,7 +36,7 @@ class Tally(NamedTuple):
 
 
 class Diagnostics(NamedTuple):
-    """Why an arm was chosen: the scores that the rule compares (the least wins), and the law it drew from."""
+    """Why an arm was chosen: the `scores` that the rule compares (the least wins), the `probabilities` it drew from."""
 
     scores: Float[Array, " K"]
     probabilities: Float[Array, " K"]

@@ -23,7 +23,13 @@ LEARNERS = ("sup", "pref", "cost", "early")
 
 @dataclass(frozen=True)
 class Trained:
-    """The policies trained from each log: `policies` (S, K, X, A), in the order of `names`, and every fit's status."""
+    """The policies trained from each log.
+
+    Fields:
+        names: of the learners, in the order of the policies.
+        policies: probabilities, shape (S, K, X, A).
+        statuses: of every fit, an array (S,) per learner.
+    """
 
     names: tuple[str, ...]
     policies: Float[Array, "S K X A"]

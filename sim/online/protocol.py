@@ -22,10 +22,15 @@ from sim.world import World
 class Arms(NamedTuple):
     """The policies to choose from as their laws of cost, for a test user that may drift in P phases.
 
-    `cumulative[p, k, c]` is the probability under arm k in phase p of a cost of at most `costs[c]`; `expected` is J,
-    `suboptimality` is SubOpt and `regularised` is J_beta, all of the test user; phase p begins with round `begins[p]`,
-    the first with 0.
     A leading axis of lanes gives every seed its own list of policies.
+
+    Fields:
+        costs: the values that a cost can have, ascending, shape (C,).
+        cumulative: `cumulative[p, k, c]` is the probability under arm k in phase p of a cost of at most `costs[c]`.
+        expected: J of each arm in each phase, shape (P, K), of the test user, as are the next two.
+        suboptimality: SubOpt (Eq. 2), shape (P, K).
+        regularised: J_beta (Eq. 1), shape (P, K).
+        begins: the round with which each phase begins, the first with 0, shape (P,).
     """
 
     costs: Float[Array, " C"]
@@ -37,11 +42,17 @@ class Arms(NamedTuple):
 
 
 class History(NamedTuple):
-    """What happened until each recorded round, summed from the first: shapes (S, R, K) and (S, R).
+    """What happened until each recorded round, summed from the first, of shape (S, R) unless said.
 
-    `paid` is the realised cost, `expected` the sum of J of the arms played, `suboptimality` the sum of SubOpt
-    (Eq. 2), `regularised` that of J_beta, `regret` the sum of J less the best arm's J of the same round.  `arm` is
-    the one that was played in the recorded round itself.
+    Fields:
+        rounds: the recorded rounds, shape (R,).
+        arm: the one that was played in the recorded round itself.
+        plays: of each arm, shape (S, R, K).
+        paid: the realised cost.
+        expected: the sum of J of the arms played.
+        suboptimality: the sum of SubOpt (Eq. 2).
+        regularised: the sum of J_beta (Eq. 1).
+        regret: the sum of J less the best arm's J of the same round.
     """
 
     rounds: np.ndarray

@@ -31,7 +31,13 @@ Seed = int | list[int]
 
 @dataclass(frozen=True)
 class Epochs:
-    """What each epoch played: `lengths` (E,) rounds, and SubOpt and J of the policy it played, (S, E)."""
+    """What each epoch played.
+
+    Fields:
+        lengths: rounds of each epoch, shape (E,).
+        suboptimality: SubOpt of the policy that it played (Eq. 2), shape (S, E).
+        expected_cost: J of that policy, shape (S, E).
+    """
 
     lengths: np.ndarray
     suboptimality: np.ndarray
