@@ -120,12 +120,12 @@ _WHO_WINS_TEMPERATURE = Run(
     "who-wins-temperature",
     ("n=[300]", "seeds=20", "world.attributes=[1, 2]", "world.temperature=[0.25, 1.0]"),
 )
-_LINK = Run("link", ("n=[100000]", "seeds=20", "world.temperature=[0.5, 1.0, 2.0]"))
+_LINK = Run("link", ("n=[10000]", "seeds=20", "world.temperature=[0.5, 1.0, 2.0]"))
 _EARLY = Run(
     "early-lambda",
     ("n=[300, 3000]", "seeds=20", "world.strength=0.5", "early.lam=[0.001, 0.01, 0.1, 1.0]"),
 )
-_BALANCE = Run("broken-balance", ("seeds=10",))
+_BALANCE = Run("broken-balance", ("n=[1000, 10000]", "seeds=20"))
 _LATE = Run("late-ensemble", ("seeds=20", "online.rounds=50"), online=True)
 _REGRET = Run("regret", ("seeds=10", "online.rounds=3000"), online=True)
 _PURE = Run("pure-online", ("seeds=10", "online.rounds=10000"), online=True)
