@@ -102,10 +102,10 @@ def _online(regime: Any, folder: Path) -> _Online:
     from bounds import online as theory
     from figures import online as pictures
     from figures import online_tables
+    from sim import store
     from sim.online.gaps import kinds_of, text_tables
-    from sim.store import load
 
-    rows, over = load(folder, "online.parquet"), regime.online["settings"] or None
+    rows, over = store.online_with_counts(folder), regime.online["settings"] or None
     regret = theory.regret(rows)
     found = theory.verdicts(regret, regime)
     verdicts = theory.readable(found, regime.online["rounds"])
@@ -200,8 +200,9 @@ def figures(
     else:
         written = regenerate.make(regenerate.chosen(ids or []), folder, quick, _progress)
     for told in written:
-        print(f"{told['id']}: {told['claim']}")
-    print(f"\nResults: {folder}/ID.svg, .png, .csv, .json")
+        print(f"{told['id']}: {told['claim'] if told['setting'] == 'full' else told['title']}")
+    size = "" if not quick else "  (the quick setting: too small for the claims of the full one)"
+    print(f"\nResults: {folder}/ID.svg, .png, .csv, .json{size}")
 
 
 @app.command()
@@ -326,7 +327,7 @@ def _noting_interrupts() -> list[int]:
 
 _GOES_ON = {
     "run": "; what is finished is stored, and medley run --resume --out DIR goes on",
-    "figures": "; what is finished is stored, and medley figures --out DIR goes on",
+    "figures": "; what is finished is stored, and the same command with --out DIR goes on",
 }
 
 

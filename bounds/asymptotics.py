@@ -43,12 +43,8 @@ class Triples(NamedTuple):
 class Prediction:
     """E SubOpt(n) = limit + coefficient / n + o(1/n), and the law of the fluctuations around it.
 
-    Fields:
-        limit: SubOpt with infinitely many triples.
-        coefficient: of 1/n; None for pessimistic cost, whose price is log n / n.
-        status: "ok", "rank_deficient" (the numbers are for the identified directions) or "no_minimiser" (no numbers).
-        reason: why a number is None, or which directions are free.
-        moments: gradient, curvature, variance and bias at the limit, for quantiles.
+    `limit` is that of infinitely many triples; `coefficient` is None for pessimistic cost, whose price is log n / n.
+    `status` is "ok", "rank_deficient" (of the identified directions; `reason` says which are free) or "no_minimiser".
     """
 
     limit: float | None

@@ -129,8 +129,8 @@ def verdicts(table: pd.DataFrame, delta: float) -> pd.DataFrame:
     Where a bound holds in some rows only (a fit may leave the ball of 4.6), the others are `left_out`.  Columns: the
     cell's axes, `n`, `label`, `bound`, `holds`, `left_out`, `violations` out of `logs` with the exact
     (Clopper-Pearson) 95% interval `rate_low`, `rate_high`, whether the rate is compatible with at most delta
-    (`valid`: one-sided exact binomial test at 1e-6), and `tightness`: the median bound over the measured 1 - delta
-    quantile.
+    (`valid`: one-sided exact binomial test at 1e-6; `decidable`: so many logs that it could fail), and
+    `tightness`: the median bound over the measured 1 - delta quantile.
     """
     rows = []
     for point, group in _groups(table):
@@ -158,8 +158,13 @@ def _verdict(values: np.ndarray, group: pd.DataFrame, logs: int, delta: float) -
         "rate_low": low,
         "rate_high": high,
         "valid": compatible,
+        "decidable": bool(delta**logs < SURE),
         "tightness": float(np.median(values)) / quantile if quantile > 0 else np.inf,
     }
+
+
+SURE = 1e-6
+"""Level of the test that a bound is violated too often."""
 
 
 @functools.cache
@@ -169,7 +174,7 @@ def _rate(violations: int, logs: int, delta: float) -> tuple[float, float, bool]
     low = special.betaincinv(violations, logs - violations + 1, 0.025) if violations else 0.0
     high = special.betaincinv(violations + 1, logs - violations, 0.975) if violations < logs else 1.0
     p_value = special.betainc(violations, logs - violations + 1, delta) if violations else 1.0
-    return float(low), float(high), bool(p_value >= 1e-6)
+    return float(low), float(high), bool(p_value >= SURE)
 
 
 def accuracy(table: pd.DataFrame) -> pd.DataFrame:
@@ -263,7 +268,8 @@ def compared(table: pd.DataFrame, delta: float) -> Comparison:
 def bounds_in_brief(found: pd.DataFrame) -> pd.DataFrame:
     """One row per bound and learner, over the cells in which the assumptions hold, from `verdicts`.
 
-    Columns: `bound`, `label`, `verdict` ("valid", "VIOLATED", or that its assumptions fail in every cell),
+    Columns: `bound`, `label`, `verdict` ("valid", "VIOLATED", "too few logs" to tell, "typical, no promise" of a value
+    that a bound has typically, or that its assumptions fail in every cell),
     `violations` out of `logs`, `rate_low` and `rate_high` of the worst cell, `tightest` and `loosest` (bound over
     measured quantile), `cells`, `left_out` (fits of which the bound does not speak, 4.6).
     """
@@ -275,12 +281,14 @@ def bounds_in_brief(found: pd.DataFrame) -> pd.DataFrame:
 
 
 _FAIL = "its assumptions fail in every cell"
+TYPICAL = "_population"
+"""The end of the name of a value that a bound typically has, and which itself promises nothing (docs/theory.md 4.4)."""
 
 
 def _brief(held: pd.DataFrame) -> dict[str, Any]:
     worst = held.sort_values("rate_low").iloc[-1]
     return {
-        "verdict": "valid" if held["valid"].all() else "VIOLATED",
+        "verdict": _words(held),
         "violations": int(held["violations"].sum()),
         "logs": int(held["logs"].sum()),
         "rate_low": worst["rate_low"],
@@ -290,6 +298,14 @@ def _brief(held: pd.DataFrame) -> dict[str, Any]:
         "cells": len(held),
         "left_out": int(held["left_out"].sum()),
     }
+
+
+def _words(held: pd.DataFrame) -> str:
+    if not held["valid"].all():
+        return "VIOLATED"
+    if held["bound"].iloc[0].endswith(TYPICAL):
+        return "typical, no promise"
+    return "valid" if held["decidable"].all() else "too few logs"
 
 
 def accuracy_by_size(found: pd.DataFrame) -> pd.DataFrame:

@@ -17,6 +17,9 @@ Theory = Callable[[Learner, World, PolicyClass, int, float], Bound | None]
 OURS = {*finite_class.BOUNDS, "cost", "cost_gap", "cost_population"}
 """The names of the bounds that ship, docs/theory.md 4."""
 
+LARGEST = 1e100
+"""A greater value is drawn and stored as this: it says nothing."""
+
 _BOUNDS: dict[str, Theory] = {}
 
 
@@ -30,8 +33,11 @@ def register_bound(name: str, bound: Theory) -> None:
     Raises:
         BadInput: a name that is no Python identifier, ends in "_holds", or is one of ours; not a function.
     """
-    if not re.fullmatch(r"[A-Za-z]\w*", name, flags=re.ASCII) or name.endswith("_holds"):
-        raise BadInput(f"bound: expected a name of letters, digits and _ that does not end in _holds, got {name!r}")
+    fits = isinstance(name, str) and re.fullmatch(r"[A-Za-z]\w{0,39}", name, flags=re.ASCII)
+    if not fits or name.endswith("_holds"):
+        raise BadInput(
+            f"bound: expected a name of at most 40 letters, digits and _ that does not end in _holds, got {name!r}"
+        )
     if name in OURS:
         raise BadInput(f"bound '{name}': is one of the bounds that ship; choose another name")
     if not callable(bound):
@@ -56,9 +62,18 @@ _SILENT = Bound(math.inf, {}, {}, "says nothing at this n")
 def _value(bound: Theory, learner: Learner, world: World, policies: PolicyClass, n: int, delta: float) -> Bound | None:
     try:
         value = bound(learner, world, policies, n, delta)
-    except Exception as error:
+        if value is None or isinstance(value, Bound):
+            return value and _plain(value)
+    except (Exception, SystemExit) as error:
         # A finished run must not be lost to its theory.
         return Bound(math.inf, {}, {}, f"{type(error).__name__}: {error}")
-    if value is None or isinstance(value, Bound):
-        return value
     return Bound(math.inf, {}, {}, f"expected a bounds.Bound or None from it, got {value!r}")
+
+
+def _plain(value: Bound) -> Bound:
+    """The same in numbers and words of Python; a value that bounds nothing raises."""
+    terms, violations = ({str(k): float(x) for k, x in part.items()} for part in (value.terms, value.violations))
+    number, reason = float(value.value), None if value.reason is None else str(value.reason)
+    if reason is None and not number > 0:
+        raise ValueError(f"expected a value above 0, got {number:g}")
+    return Bound(min(number, LARGEST) if math.isfinite(number) else math.inf, terms, violations, reason)

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
+from bounds.compare import TYPICAL
 from figures import claims, panels, style, tightness
 from figures.labels import label_ends
 from figures.panels import FLOOR
@@ -38,9 +39,11 @@ def save_all(table: pd.DataFrame, folder: Path, delta: float) -> list[dict[str, 
     written = [("bounds", figure_of_values, caption), ("tightness", figure_of_ratios, caption_of_ratios)]
     for name, figure, _ in written if found["drawn"].any() else []:
         panels.save(figure(found), folder, name)
-    told = claims.of_bounds(found, {})
+    told = {"bounds": claims.of_bounds(found, {}), "tightness": claims.of_ratios(found)}
     return [
-        {"name": name, "claim": told, "caption": words(found)} for name, _, words in written if found["drawn"].any()
+        {"name": name, "claim": told[name], "caption": words(found)}
+        for name, _, words in written
+        if found["drawn"].any()
     ]
 
 
@@ -133,7 +136,7 @@ def caption(numbers: pd.DataFrame) -> str:
         f"{opening}he measured {100 * level:g}% quantile of suboptimality over {numbers['logs'].max()} logs (markers) "
         f"and the bounds that hold with probability {level:g} (lines), against the size of the log"
         f"{'; beside them bound over quantile, where 1 is tight' if len(points) == 1 else ''}."
-        f"{_left_out(numbers)}  {_counts(numbers)}"
+        f"{_typical(numbers)}{_left_out(numbers)}  {_counts(numbers)}"
     )
 
 
@@ -143,9 +146,14 @@ def caption_of_ratios(numbers: pd.DataFrame) -> str:
     return (
         f"Each bound that holds with probability {level:g} over the measured {100 * level:g}% quantile of "
         f"suboptimality of {numbers['logs'].max()} logs, against the size of the log: at the black line the bound is "
-        "the quantile, below it the bound would be violated.  Bounds whose assumptions fail are left out.  "
-        f"{_counts(numbers)}"
+        "the quantile, below it the bound would be violated.  Bounds whose assumptions fail are left out."
+        f"{_typical(numbers)}  {_counts(numbers)}"
     )
+
+
+def _typical(numbers: pd.DataFrame) -> str:
+    drawn = dict.fromkeys(name for name in numbers.loc[numbers["drawn"], "name"] if name.endswith(TYPICAL))
+    return f"  What {', '.join(drawn)} shows is typical of a bound and promises nothing itself." if drawn else ""
 
 
 def _counts(numbers: pd.DataFrame) -> str:
@@ -160,6 +168,9 @@ def _left_out(here: pd.DataFrame) -> str:
         "because their assumptions fail here": ~here["holds"] & finite,
         "because they have no value here": ~here["holds"] & ~finite,
         "infinite": here["holds"] & ~finite,
+        "because fewer than half of the fits are in the ball of which they speak": here["holds"]
+        & finite
+        & (here["share"] < tightness.MOST),
         "zero": here["holds"] & finite & (here["bound"] <= FLOOR),
     }
     named = {reason: _named(here, rows) for reason, rows in reasons.items()}

@@ -54,6 +54,14 @@ def of_bounds(here: pd.DataFrame, point: dict[str, Any]) -> str:
     )
 
 
+def of_ratios(found: pd.DataFrame) -> str:
+    """How far each learner's bounds are above the measured quantile, from `tightness.numbers`."""
+    drawn = found[found["drawn"] & np.isfinite(found["tightness"])]
+    spans = drawn.groupby("label", sort=False)["tightness"].agg(["min", "max"])
+    told = "; ".join(f"{label} {low:,.2g} to {high:,.2g}" for label, (low, high) in spans.iterrows())
+    return f"Bound over measured quantile: {told}" if told else "Bound over measured quantile"
+
+
 def of_winners(found: pd.DataFrame) -> str:
     """How often the predicted winner is the measured one, from `bounds.winners`."""
     clear = found[found["clear"]]

@@ -20,7 +20,7 @@ _WORDS = {"": "bound", "paper": "paper's bound", "sharp": "sharp bound", "set": 
 _WORDS |= {"population": "population bound"}
 
 
-def numbers(table: pd.DataFrame) -> pd.DataFrame:
+def numbers(table: pd.DataFrame, delta: float = DELTA) -> pd.DataFrame:
     """One setting of each learner: a row per n with the measured mean, and one per n and bound.
 
     Columns: the axes, `label`, `name` ("measured", or a bound), `n`, `mean`, `low`, `high`, `logs`, `not_ok`,
@@ -30,14 +30,14 @@ def numbers(table: pd.DataFrame) -> pd.DataFrame:
     table = table[_kept(table)]
     grid = axes(table)
     means = curves(table).assign(name=_MEASURED)
-    bounds = tightness.numbers(table, DELTA)
+    bounds = tightness.numbers(table, delta)
     found = pd.concat([means, bounds[[*grid, "label", "n", "name", "bound", "holds"]]]) if len(bounds) else means
     found = found.reindex(columns=list(dict.fromkeys([*found.columns, "bound", "holds"])))
     found["holds"] = found["holds"].astype("boolean").fillna(False).astype(bool)
     found = found.fillna({"logs": 0, "not_ok": 0}).astype({"logs": int, "not_ok": int})
     first = [*grid, "label", "name", "n", "mean", "low", "high", "logs", "not_ok", "predicted", "efficiency_floor"]
     found = found[[*first, "bound", "holds"]].sort_values([*grid, "label", "name", "n"], ignore_index=True)
-    return found.assign(delta=float(table["delta"].max()) if "delta" in table else DELTA)
+    return found.assign(delta=delta)
 
 
 def _kept(table: pd.DataFrame) -> pd.Series:
@@ -101,7 +101,8 @@ def caption(numbers: pd.DataFrame) -> str:
     return (
         f"Mean suboptimality of each learner over {panels.over_logs(numbers)}, against the size of the log: markers "
         "are measured, with 95% bootstrap intervals for the mean; the thin line is predicted; the lines above are "
-        f"bounds that hold with probability {1 - numbers['delta'].iloc[0]:g}, each where its assumptions do; the "
-        "dash-dotted line is the efficiency floor, below which no consistent, regular estimator from the edits stays "
+        f"bounds that hold with probability {1 - numbers['delta'].iloc[0]:g}, each where its assumptions do (a "
+        "population bound is typical of one, and promises nothing itself); the dash-dotted line "
+        "is the efficiency floor, below which no consistent, regular estimator from the edits stays "
         f"as n grows.{left_out}  {panels.counts(numbers)}"
     )

@@ -43,7 +43,7 @@ def save_all(
     if rules:
         drawn += _save_by_user(online_costs, online_costs.numbers(online), folder, "online-costs")
         drawn += _save_by_user(online_arms, online_arms.numbers(online), folder, "online-arms")
-    found = online_regret.numbers(regret, verdicts, online["seed"].nunique())
+    found = online_regret.numbers(regret, verdicts, online)
     if online["round"].max() >= LONG and len(found):
         return drawn + _save_by_user(online_regret, found, folder, "online-regret")
     found.to_csv(folder / "online-regret.csv", index=False)

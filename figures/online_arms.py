@@ -8,7 +8,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from figures import style
-from figures.online_parts import LONG, distinct, looks, mark_changes, title, users
+from figures.online_parts import LONG, counts_of, distinct, looks, mark_changes, not_ok, title, users
 from sim.online.gaps import in_order, kinds_of
 
 
@@ -28,7 +28,7 @@ def numbers(online: pd.DataFrame) -> pd.DataFrame:
         columns=listed, fill_value=0.0
     )
     places = {"setting": distinct(online["setting"]), "test_user": distinct(online["test_user"]), "method": rules}
-    found = shares.reset_index().assign(logs=online["seed"].nunique()).rename_axis(columns=None)
+    found = shares.reset_index().assign(logs=online["seed"].nunique(), **counts_of(online)).rename_axis(columns=None)
     in_place = found.sort_values(keys, key=lambda c: c.map(places[c.name].index) if c.name in places else c)
     return in_place.reset_index(drop=True)
 
@@ -54,6 +54,7 @@ def figure(numbers: pd.DataFrame) -> Figure:
         ax.set_title(title(setting).replace(", ", "\n"), loc="left", fontsize=7)
     for ax in places[-1]:
         ax.set_xlabel("round")
+    drawn.supylabel("share of logs", fontsize=8)
     patches = [Patch(color=look.colour, label=arm) for arm, look in looks(listed(numbers)).items()]
     drawn.legend(handles=patches, loc="outside lower center", ncols=min(len(patches), 5), frameon=False)
     return drawn
@@ -76,4 +77,7 @@ def draw(here: pd.DataFrame, ax: Axes) -> Axes:
 
 def caption(numbers: pd.DataFrame) -> str:
     """What the figure shows, of how many logs."""
-    return f"{users(numbers)}  The share of {numbers['logs'].max()} logs in which each policy was played, by round."
+    return (
+        f"{users(numbers)}  The share of {numbers['logs'].max()} logs in which each policy was played, by round."
+        f"{not_ok(numbers)}"
+    )

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from figures import panels
 from figures.labels import End, label_ends
-from figures.online_parts import INTERVAL, LONG, distinct, looks, mark_changes, title, users
+from figures.online_parts import INTERVAL, LONG, counts_of, distinct, looks, mark_changes, not_ok, title, users
 from sim.online.gaps import in_order, kinds_of
 from sim.summary import means_and_intervals
 
@@ -24,7 +24,7 @@ def numbers(online: pd.DataFrame) -> pd.DataFrame:
         for method in (method for method in methods if (here["method"] == method).any()):
             left = {"test_user": str(user), "setting": str(setting), "method": method, "alone": method in alone}
             frames.append(_running(here[here["method"] == method]).assign(**left)[[*left, *_MEANS, "logs"]])
-    return pd.concat(frames, ignore_index=True)
+    return pd.concat(frames, ignore_index=True).assign(**counts_of(online))
 
 
 _MEANS = ["round", "mean", "low", "high"]
@@ -76,5 +76,5 @@ def caption(numbers: pd.DataFrame) -> str:
     return (
         f"{users(numbers)}  Expected edit cost per round, averaged from the first round to the one shown, over "
         f"{numbers['logs'].max()} logs: policies played alone (thin), rules that pick among them (thick, with "
-        f"{INTERVAL} intervals)."
+        f"{INTERVAL} intervals).{not_ok(numbers)}"
     )

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from figures import panels
 from figures.labels import End, label_ends
-from figures.online_parts import INTERVAL, LONG, distinct, looks
+from figures.online_parts import INTERVAL, LONG, counts_of, distinct, looks, not_ok
 from sim.online.gaps import gaps_by_round, max_gaps
 from sim.summary import where
 
@@ -32,7 +32,7 @@ def numbers_by_round(online: pd.DataFrame, over: list[str] | None = None) -> pd.
 
 def _counted(gaps: pd.DataFrame, online: pd.DataFrame) -> pd.DataFrame:
     counts = (online["setting"].nunique(), int(online["round"].max()), online["seed"].nunique())
-    return gaps.assign(**dict(zip(_COUNTED, counts, strict=True)))
+    return gaps.assign(**dict(zip(_COUNTED, counts, strict=True)), **counts_of(online))
 
 
 def figure(numbers: pd.DataFrame) -> Figure:
@@ -77,6 +77,7 @@ def caption(numbers: pd.DataFrame) -> str:
         f"The largest gap in expected edit cost per round to the best method, over {settings} settings, {rounds:,} "
         f"rounds, {logs} logs: dots are gaps of the means over logs with {INTERVAL} intervals, hollow diamonds the "
         "means of the gaps within each log; the dotted line is the least gap."
+        f"{not_ok(numbers)}"
     )
 
 

@@ -18,16 +18,35 @@ LONG = 1000
 INTERVAL = f"{100 * LEVEL:g}%"
 
 
+_LATE = {
+    "late (alpha theory)": style.Look("#555555", "", "--"),
+    "late (alpha theory, warm start)": style.Look("#999999", "", "--"),
+    "late (alpha 0.1)": style.Look("#000000", "", "-"),
+    "late (alpha 0.1, warm start)": style.Look("#000000", "", (0, (3, 1))),
+}
+
+
 def looks(methods: list[str]) -> dict[str, style.Look]:
-    """A look per method: that of the learner or of uniform play; other methods share out shades and dashes."""
-    own = [method for method in methods if method.partition(" (")[0] in (*style.LEARNER_NAMES, "uniform")]
-    others = [method for method in methods if method not in own]
-    shades = mpl.colormaps["inferno"](np.linspace(0.0, 0.78, max(len(others), 1)))
+    """A look per method, the same in every figure for those that ship: a learner's, a rule's own, or black and grey for
+    Algorithm 1; further settings of a rule share out shades and dashes.
+    """
+    known = {method: _look_of(method) for method in methods}
+    others = [method for method, look in known.items() if look is None]
+    shades = mpl.colormaps["inferno"](np.linspace(0.15, 0.78, max(len(others), 1)))
     shared = {
-        method: style.Look(to_hex(shade), "", ("-", "--", "-.", (0, (1, 1)))[i % 4])
+        method: style.Look(to_hex(shade), "", ("-", "--", "-.", (0, (6, 1, 1, 1, 1, 1)))[i % 4])
         for i, (method, shade) in enumerate(zip(others, shades, strict=False))
     }
-    return {method: shared.get(method) or style.look(method) for method in methods}
+    return {method: look or shared[method] for method, look in known.items()}
+
+
+def _look_of(method: str) -> style.Look | None:
+    name = method.partition(" (")[0]
+    if name in style.LEARNER_NAMES or name == "uniform":
+        return style.look(method)
+    if method == "thompson (warm start)":
+        return style.Look(style.look(name).colour, "", (0, (3, 1)))
+    return _LATE.get(method) or (style.look(name) if method in style.RULES else None)
 
 
 def distinct(values: pd.Series) -> list[str]:
@@ -51,3 +70,15 @@ def mark_changes(ax: Axes, test_user: str) -> None:
     """A vertical line where the test user changes."""
     for begin in re.findall(rf"{DRIFT} (\d+)", test_user):
         ax.axvline(int(begin), color="#555555", lw=0.9, ls=":")
+
+
+def counts_of(online: pd.DataFrame) -> dict[str, int]:
+    """How many fits there were, and how many were not ok, if the rows tell."""
+    return {name: int(online[name].iloc[0]) for name in ("fits", "not_ok") if name in online}
+
+
+def not_ok(numbers: pd.DataFrame) -> str:
+    """The last words of a caption: how many fits were not ok, if the numbers tell."""
+    if "not_ok" not in numbers or numbers["fits"].iloc[0] == 0:
+        return ""
+    return f"  {numbers['not_ok'].iloc[0]} of {numbers['fits'].iloc[0]} fits were not ok and are included."

@@ -8,21 +8,21 @@ from matplotlib.figure import Figure
 from bounds.online import GROUP
 from figures import panels, style
 from figures.labels import End, label_ends
-from figures.online_parts import INTERVAL, distinct, looks, mark_changes, title, users
+from figures.online_parts import INTERVAL, counts_of, distinct, looks, mark_changes, not_ok, title, users
 
 _PREDICTED = ["predicted_slope", "predicted_exponent"]
 
 
-def numbers(regret: pd.DataFrame, verdicts: pd.DataFrame, logs: int) -> pd.DataFrame:
+def numbers(regret: pd.DataFrame, verdicts: pd.DataFrame, online: pd.DataFrame) -> pd.DataFrame:
     """The rows of `bounds.online.regret` of methods that learn online, with their predicted slope or exponent.
 
     Args:
         regret, verdicts: from `bounds.online`.
-        logs: over which the means are.
+        online: the rows that they are of.
     """
     learning = regret[~regret["alone"]]
     found = learning.merge(verdicts[[*GROUP, "method", *_PREDICTED]], on=[*GROUP, "method"], how="left")
-    return found.assign(logs=logs)
+    return found.assign(logs=online["seed"].nunique(), **counts_of(online))
 
 
 def figure(numbers: pd.DataFrame) -> Figure:
@@ -38,14 +38,6 @@ def figure(numbers: pd.DataFrame) -> Figure:
         # After the limits of the axes that all panels share are known.
         label_ends(ax, _ends(numbers[numbers["setting"] == setting]))
     return drawn
-
-
-def draw(shown: pd.DataFrame, ax: Axes) -> Axes:
-    """One panel with its labels."""
-    ax.set(xscale="log", yscale="log", xlabel="rounds, T", ylabel="regret (edit cost)")
-    _draw(shown, ax)
-    label_ends(ax, _ends(shown))
-    return ax
 
 
 def _draw(shown: pd.DataFrame, ax: Axes) -> None:
@@ -98,11 +90,18 @@ def _ends(shown: pd.DataFrame) -> list[End]:
     return ends + [End(float(value), float(at), "T × largest gap", "#777777") for value, at in lines]
 
 
+_PARTS = {
+    "bound": "thin dotted lines of the same colour are bounds on the mean",
+    "trivial": "grey: T times the largest gap, which no rule can exceed",
+    "predicted_exponent": "thin dashed lines: the predicted growth, through the middle of the last two decades",
+}
+
+
 def caption(numbers: pd.DataFrame) -> str:
     """What the figure shows, of how many logs."""
+    shown = "".join(f"; {words}" for part, words in _PARTS.items() if numbers[part].notna().any())
+    alone = "" if numbers["trivial"].notna().any() else "  It is the sum of their SubOpt; of a perceptron, of utility."
     return (
-        f"{users(numbers)}  Regret against rounds, mean over {numbers['logs'].max()} logs with {INTERVAL} intervals; "
-        "thin dotted lines of the same colour are bounds on the mean; grey: T times the largest gap, which no rule "
-        "can exceed; thin dashed lines: the predicted growth, through the middle of the last two decades.  Of "
-        "learners without a log it is the sum of their SubOpt, of the perceptron the utility that it missed."
+        f"{users(numbers)}  Regret against rounds, mean over {numbers['logs'].max()} logs with {INTERVAL} intervals"
+        f"{shown}.{alone}{not_ok(numbers)}"
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from figures import panels, style
-from figures.catalog import CATALOG, Entry, as_csv, numbers_of
+from figures.catalog import CATALOG, Entry, as_csv, drawn, numbers_of
 from figures.sources import Source, Stored
 from sim.errors import BadInput, choose
 from sim.files import write_text
@@ -50,7 +50,7 @@ def make(entries: list[Entry], out: Path, quick: bool, bar: Bar) -> Iterator[dic
             made.add(entry.source)
         stored = entry.source.read(folder)
         assert stored is not None
-        yield write(entry, stored, out)
+        yield write(entry, stored, out, "quick" if quick else "full")
 
 
 def redraw(ids: list[str], stored: Path, out: Path) -> Iterator[dict[str, Any]]:
@@ -68,34 +68,41 @@ def redraw(ids: list[str], stored: Path, out: Path) -> Iterator[dict[str, Any]]:
         raise BadInput(
             f"--from {stored}: expected a folder of stored runs, got {'a file' if stored.exists() else 'none'}"
         )
-    places = [stored, stored / SOURCES / "full", stored / SOURCES / "quick"]
+    places = {"full": stored / SOURCES / "full", "quick": stored / SOURCES / "quick", "its own": stored}
     found = {entry.id: _first(entry, places) for entry in chosen(ids)}
     missing = [name for name, one in found.items() if one is None]
-    if missing and (ids or len(missing) == len(found)):
+    if len(missing) == len(found) and not ids:
+        raise BadInput(f"--from {stored}: nothing finished there feeds a figure; expected what medley figures stored")
+    if missing and ids:
         needed = ", ".join(dict.fromkeys(CATALOG[name].source.name for name in missing))
         raise BadInput(f"--from {stored}: nothing there feeds {', '.join(missing)}; expected the results of {needed}")
     for name, one in found.items():
         if one is not None:
-            yield write(CATALOG[name], one, out)
+            yield write(CATALOG[name], one[1], out, one[0])
 
 
-def _first(entry: Entry, places: list[Path]) -> Stored | None:
-    return next((one for place in places if (one := entry.source.read(place)) is not None), None)
+def _first(entry: Entry, places: dict[str, Path]) -> tuple[str, Stored] | None:
+    read = ((setting, entry.source.read(place)) for setting, place in places.items())
+    return next(((setting, one) for setting, one in read if one is not None), None)
 
 
-def write(entry: Entry, stored: Stored, out: Path) -> dict[str, Any]:
-    """Write one figure: ID.svg, ID.png, its numbers ID.csv and its provenance ID.json, which is returned."""
+def write(entry: Entry, stored: Stored, out: Path, setting: str) -> dict[str, Any]:
+    """Write one figure: ID.svg, ID.png, its numbers ID.csv and its provenance ID.json, which is returned.
+
+    The claim is that of the "full" `setting`: others may be too small for it, or differ.
+    """
     style.apply()
     numbers = numbers_of(entry, stored.table, stored.regime)
-    text = as_csv(numbers)
-    panels.save(entry.figure(numbers), out, entry.id)
+    figure, caption, text = drawn(entry, numbers), entry.caption(numbers), as_csv(numbers)
+    panels.save(figure, out, entry.id)
     write_text(out / f"{entry.id}.csv", text)
     told = {
         "id": entry.id,
         "title": entry.title,
         "claim": entry.claim,
-        "caption": entry.caption(numbers),
+        "caption": caption,
         "source": entry.source.name,
+        "setting": setting,
         "regime": _settings(stored.regime),
         "made_with": stored.provenance,
         "drawn_with": {name: version_of(name) for name in ("medley", "matplotlib", "pandas", "numpy")},

@@ -33,7 +33,8 @@ def sentence(found: list[Contest]) -> str:
     clear = sum(contest.clear for contest in found)
     how_often = f"clear in {clear} of {len(found)} cells" if len(found) > 1 else "clear" if clear else "not clear"
     told = told.replace(" = ", "\u00a0=\u00a0")
-    return f"Least mean suboptimality: {told}. The lead is {how_often}."
+    lead = f" The lead is {how_often}." if any(contest.runner_up for contest in found) else ""
+    return f"Least mean suboptimality: {told}.{lead}"
 
 
 def _tile(found: list[Contest]) -> str:

@@ -57,16 +57,24 @@ class Run:
         runs.run(regime, path, resume=True, progress=progress, finish=theory)
 
     def read(self, folder: Path) -> Stored | None:
-        """From FOLDER/NAME, or from `folder` if that is the folder of a run."""
+        """From FOLDER/NAME, or from `folder` if that is the folder of a run; None of a run that is not finished."""
         path = folder if (folder / "regime.toml").exists() else folder / self.name
         if not (path / "regime.toml").exists():
             return None
         regime = regimes.load(str(path / "regime.toml"))
-        if regime.name != self.regime:
+        if regime.name != self.regime or not (path / self._table).exists():
             return None
-        table = store.load(path, "online.parquet" if self.online else "table.parquet")
-        told = json.loads((path / "provenance.json").read_text())
+        table = store.online_with_counts(path) if self.online else store.load(path)
+        if not self.online and "predicted" not in table:
+            # Stopped between the simulation and its theory.
+            return None
+        _require_same(path, regime, table)
+        told = _object(path / "provenance.json")
         return Stored(table, regime, {key: value for key, value in told.items() if key not in _OF_THE_MOMENT})
+
+    @property
+    def _table(self) -> str:
+        return "online.parquet" if self.online else "table.parquet"
 
 
 @dataclass(frozen=True)
@@ -77,21 +85,21 @@ class Truths:
     compute: Callable[[], pd.DataFrame]
 
     def make(self, folder: Path, quick: bool, progress: runs.Progress | None = None) -> None:
-        """Compute the table, unless it is there."""
-        path = folder / f"{self.name}.parquet"
-        if not path.exists():
+        """Compute the table, unless the same versions have stored it."""
+        path, told, now = folder / f"{self.name}.parquet", folder / f"{self.name}.json", machine.made_with()
+        if not path.is_file() or not told.exists() or _object(told) != now:
+            table = self.compute()
+            # The table last: without it all is made again.
+            path.unlink(missing_ok=True)
+            write_text(told, json.dumps(now, indent=2, sort_keys=True) + "\n")
             with atomic_file(path) as file:
-                self.compute().to_parquet(file, index=False)
-            write_text(folder / f"{self.name}.json", json.dumps(machine.made_with(), indent=2, sort_keys=True) + "\n")
+                table.to_parquet(file, index=False)
 
     def read(self, folder: Path) -> Stored | None:
         """From FOLDER/NAME.parquet."""
         if not (folder / f"{self.name}.parquet").exists():
             return None
-        told = folder / f"{self.name}.json"
-        return Stored(
-            store.load(folder, f"{self.name}.parquet"), None, json.loads(told.read_text()) if told.exists() else {}
-        )
+        return Stored(store.load(folder, f"{self.name}.parquet"), None, _object(folder / f"{self.name}.json"))
 
 
 @dataclass(frozen=True)
@@ -106,20 +114,44 @@ class Timings:
         return self.file
 
     def make(self, folder: Path, quick: bool, progress: runs.Progress | None = None) -> None:
-        """Copy the committed table, unless one is there."""
-        if not (folder / self.file).exists():
-            if not (TIMINGS / self.file).exists():
-                raise BadInput(f"{TIMINGS / self.file}: expected the stored timings, got no such file; use a git clone")
-            write_text(folder / self.file, (TIMINGS / self.file).read_text())
+        """Copy the committed table."""
+        if not (TIMINGS / self.file).exists():
+            raise BadInput(f"{TIMINGS / self.file}: expected the stored timings, got no such file; use a git clone")
+        write_text(folder / self.file, (TIMINGS / self.file).read_text())
 
     def read(self, folder: Path) -> Stored | None:
         """From FOLDER/FILE."""
         path = folder / self.file
         if not path.exists():
             return None
-        table = pd.DataFrame([json.loads(path.read_text())]) if path.suffix == ".json" else pd.read_csv(path)
-        return Stored(table, None, {"device": str(table["device"].iloc[0])})
+        try:
+            table = pd.DataFrame([_object(path)]) if path.suffix == ".json" else pd.read_csv(path)
+            told = {name: table[name].iloc[0] for name in ("device", "versions") if name in table}
+        except (OSError, ValueError, IndexError) as error:
+            raise BadInput(f"{path}: expected a table of medley bench, cannot be read ({_first_line(error)})") from None
+        return Stored(table, None, told)
 
 
 Source = Run | Truths | Timings
 """Where the table of a figure comes from; each kind has a `name`, and makes and reads its table."""
+
+
+def _object(path: Path) -> dict[str, Any]:
+    """The object of a JSON file; an empty one where there is no file."""
+    try:
+        found = json.loads(path.read_text()) if path.exists() else {}
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path}: cannot be read ({_first_line(error)}); remove it, or make it again") from None
+    if not isinstance(found, dict):
+        raise BadInput(f"{path}: expected a JSON object, got {type(found).__name__}; remove it, or make it again")
+    return found
+
+
+def _require_same(path: Path, regime: Regime, table: pd.DataFrame) -> None:
+    """Refuse a table that the regime beside it did not make."""
+    if table["seed"].nunique() != regime.seeds or ("n" in table and set(table["n"]) != set(regime.n)):
+        raise BadInput(f"{path}: regime.toml and the table differ in seeds or n: one of them was changed; run it again")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

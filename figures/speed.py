@@ -42,7 +42,7 @@ def figure(numbers: pd.DataFrame) -> Figure:
     for ax, task in zip(places[:, 0], tasks, strict=True):
         draw(numbers[numbers["learner"] == task], ax)
         ax.set_title(task, loc="left")
-    places[0, 0].set_xlim(numbers["fits_per_second"].min() / 3, numbers["fits_per_second"].max() * 30)
+    places[0, 0].set_xlim(numbers["fits_per_second"].min() / 3, numbers["fits_per_second"].max() * 8)
     places[-1, 0].set_xlabel("fits per second")
     return drawn
 
@@ -59,6 +59,7 @@ def draw(here: pd.DataFrame, ax: Axes) -> Axes:
     ax.set_yticks(range(len(here)), list(here["package"]))
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
+    ax.set_axisbelow(True)
     return ax
 
 

@@ -24,7 +24,11 @@ _LOOKS = {
     "early": Look("#CC79A7", "D", "-"),
     "edit-model": Look("#56B4E9", "P", "-"),
     "uniform": Look("#8C510A", "x", "-."),
+    "thompson": Look("#E7298A", "", "--"),
+    "kl-ucb": Look("#1B7837", "", "-."),
+    "exp3": Look("#5D3A9B", "", (0, (5, 1, 1, 1))),
 }
+RULES = ("thompson", "kl-ucb", "exp3")
 LEARNER_NAMES = ("reference", "edited", "sup", "pref", "cost", "early", "edit-model")
 _OTHERS = [Look(colour, marker, "-") for marker in "vX<>" for colour in ("#000000", "#8C510A", "#5D3A9B")]
 

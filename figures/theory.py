@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bounds.compare import Comparison, accuracy_by_size, agreement, bounds_in_brief
+from bounds.compare import TYPICAL, Comparison, accuracy_by_size, agreement, bounds_in_brief
 from figures.markup import Section, cell, key, row_head, size, table, text, tile, words
 from sim.summary import where
 
@@ -22,11 +22,14 @@ def _bounds_tile(found: pd.DataFrame) -> str:
     brief = bounds_in_brief(found)
     if brief.empty:
         return tile("bounds", "none", "no bound speaks of these learners in these worlds")
+    brief = brief[~brief["bound"].str.endswith(TYPICAL)]
     held = brief[brief["cells"] > 0]
     if held.empty:
         return tile("bounds", "none hold", f"the assumptions of all {len(brief)} fail in every cell")
     valid, idle = int((held["verdict"] == "valid").sum()), len(brief) - len(held)
-    violated = ", ".join(dict.fromkeys(held.loc[held["verdict"] != "valid", "bound"]))
+    violated = ", ".join(dict.fromkeys(held.loc[held["verdict"] == "VIOLATED", "bound"]))
+    if not violated and valid < len(held):
+        return tile("bounds valid", f"{valid} of {len(held)}", "of the others too few logs to tell", "warn")
     note = f"violated: {violated}" if violated else f"closest: {held['tightest'].min():.3g} times the measured quantile"
     note += f"; of {idle} more the assumptions fail in every cell" if idle else ""
     return tile("bounds valid", f"{valid} of {len(held)}", note, "warn" if violated else "good")
@@ -57,7 +60,8 @@ def _bounds(found: pd.DataFrame, delta: float) -> str:
     rows = [_bound_row(row) for row in bounds_in_brief(found).to_dict("records")]
     head = ["bound", "learner", "verdict", "violations", "95% interval", "bound / measured", "cells", "fits left out"]
     note = (
-        f"<h3>Bounds</h3><p>Each holds with probability {1 - delta:g}. Over the cells in which its assumptions hold: "
+        f"<h3>Bounds</h3><p>Each holds with probability {1 - delta:g}, but for those called typical. "
+        "Over the cells in which its assumptions hold: "
         "logs in which it is violated (without the fits left out: they left the ball of their class), the exact "
         "interval for their rate in the worst cell, and the least and the largest ratio of the bound to the measured "
         f"{100 * (1 - delta):g}% quantile.</p>"
@@ -71,7 +75,7 @@ def _bound_row(row: dict[str, Any]) -> list[str]:
         return [*names, f'<td class="words" colspan="6">{text(row["verdict"])}</td>']
     return [
         *names,
-        words(row["verdict"], "best" if row["verdict"] == "valid" else "bad"),
+        words(row["verdict"], {"valid": "best", "VIOLATED": "bad"}.get(row["verdict"], "tied")),
         cell(f"{row['violations']:,.0f} of {row['logs']:,.0f}"),
         cell(f"{row['rate_low']:.3f} to {row['rate_high']:.3f}"),
         cell(" to ".join(dict.fromkeys(f"{row[end]:.2g}" for end in ("tightest", "loosest")))),

@@ -12,13 +12,16 @@ from figures.labels import End
 from figures.panels import FLOOR
 from sim.summary import axes, with_labels
 
+MOST = 0.5
+"""A bound that speaks of fewer of the fits than this is not drawn beside the quantile of all."""
+
 
 def numbers(table: pd.DataFrame, delta: float) -> pd.DataFrame:
     """A row per grid point, learner, bound and n: the numbers of all figures.
 
-    Columns: `bound`, the median over logs; `quantile`, the measured 1 - delta quantile of SubOpt; `tightness`, their
-    ratio; `holds`, whether the bound's assumptions hold (for some fit); `drawn`; `logs`, `not_ok` and
-    `delta`.
+    Columns: `bound`, the median over logs; `quantile`, the measured 1 - delta quantile of SubOpt; `tightness`, the
+    bound over this quantile of the fits of which it speaks; `holds`, whether its assumptions hold (for some fit);
+    `share`, for which share of the fits; `drawn`, whether it holds for `MOST` and is finite; `logs`, `not_ok`, `delta`.
     """
     grid, names, labelled = axes(table), bound_names(table), with_labels(table)
     # A bound that says nothing of a learner is empty in its rows.
@@ -29,7 +32,7 @@ def numbers(table: pd.DataFrame, delta: float) -> pd.DataFrame:
         measured = {"quantile": _quantile(group["suboptimality"].to_numpy(), 1 - delta), "logs": len(group)}
         measured["not_ok"] = int((group["status"] != "ok").sum())
         for name in (name for name in names if said.loc[point["label"], PREFIX + name]):
-            rows.append(point | {"name": name} | measured | _bound(group, name, measured["quantile"]))
+            rows.append(point | {"name": name} | measured | _bound(group, name, delta))
     if not rows:
         return pd.DataFrame()
     found = pd.DataFrame(rows).dropna(subset="bound")
@@ -43,11 +46,14 @@ def _quantile(values: np.ndarray, level: float) -> float:
     return np.inf if np.isnan(found) and not np.isnan(values).any() else found
 
 
-def _bound(group: pd.DataFrame, name: str, quantile: float) -> dict[str, Any]:
+def _bound(group: pd.DataFrame, name: str, delta: float) -> dict[str, Any]:
     # Of fits that left the ball of their class it does not speak (docs/theory.md 4.6); of the others it does.
-    value, holds = float(group[PREFIX + name].median()), bool(group[f"{PREFIX}{name}_holds"].eq(True).any())
+    value, held = float(group[PREFIX + name].median()), group[f"{PREFIX}{name}_holds"].eq(True).to_numpy(bool)
+    share, measured = float(held.mean()), group["suboptimality"].to_numpy()
+    quantile = _quantile(measured[held] if held.any() else measured, 1 - delta)
     ratio = value / quantile if quantile > FLOOR else np.nan
-    return {"bound": value, "tightness": ratio, "holds": holds, "drawn": holds and FLOOR < value < np.inf}
+    drawn = share >= MOST and FLOOR < value < np.inf
+    return {"bound": value, "tightness": ratio, "holds": bool(held.any()), "share": share, "drawn": drawn}
 
 
 def draw(shown: pd.DataFrame, ax: Axes) -> list[End]:

@@ -13,9 +13,20 @@ from sim.errors import BadInput
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a temporary file beside `path` for writing; it takes the place of `path` when the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    """Open a temporary file beside `path` for writing; it takes the place of `path` when the block succeeds.
+
+    Raises:
+        BadInput: a place that cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be written ({error.strerror}); choose another folder") from None
+    if path.is_dir():
+        os.close(handle)
+        Path(name).unlink()
+        raise BadInput(f"{path}: expected a file or nothing, got a folder; move it away")
     try:
         with os.fdopen(handle, "wb") as file:
             yield file

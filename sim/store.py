@@ -185,6 +185,14 @@ def write_summary(folder: Path, text: str) -> None:
     write_text(folder / "summary.txt", text + "\n")
 
 
+def online_with_counts(folder: str | Path) -> pd.DataFrame:
+    """`online.parquet` with columns `fits` and `not_ok`: of the run's fits, baselines left out."""
+    table = load(folder)
+    trained = table[~table["learner"].isin(["reference", "edited"])]
+    counts = {"fits": len(trained), "not_ok": int((trained["status"] != "ok").sum())}
+    return load(folder, "online.parquet").assign(**counts)
+
+
 def load(folder: str | Path, name: str = "table.parquet") -> pd.DataFrame:
     """A table of a finished run.
 
@@ -196,7 +204,7 @@ def load(folder: str | Path, name: str = "table.parquet") -> pd.DataFrame:
         BadInput: no such table there, or one that cannot be read.
     """
     path = Path(folder) / name
-    if not path.exists():
+    if not path.is_file():
         raise BadInput(f"{folder}: no finished run here (no {name}); finish it with medley run --resume")
     try:
         return pd.read_parquet(path)

@@ -157,6 +157,7 @@ def test_pessimistic_cost_has_a_prediction_and_no_coefficient() -> None:
     assert found.at(found.needed(0.05)) == pytest.approx(0.05, rel=1e-6)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_free_direction_is_named_and_the_rest_is_answered() -> None:
     world = sim.world("attributes", attributes=2, contexts=2)
     table = np.asarray(world.policy_features.table)

@@ -1,6 +1,7 @@
 """The catalog of figures: what each needs, that drawing repeats itself, and the numbers of the quick setting."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import sim
 from bounds import joined
 from figures import regenerate, sources
 from figures.catalog import CATALOG, as_csv, read_csv
-from figures.sources import Run, Stored
+from figures.sources import Run, Stored, Truths
 from sim import regimes, store
 from sim.errors import BadInput
 
@@ -126,7 +127,8 @@ class _no_bar:
     [
         (["suboptimalty"], "suboptimality"),
         (["--from", "nowhere"], "expected a folder of stored runs, got none"),
-        (["--from", "empty"], "nothing there feeds"),
+        (["--from", "empty"], "nothing finished there feeds a figure"),
+        (["speed", "--quick", "--out", "file/inside"], "cannot be written"),
         (["--from", "empty", "--quick"], "leave one of them out"),
         (["speed", "--out", "file"], "expected a folder, got a file"),
     ],
@@ -137,6 +139,54 @@ def test_bad_input_is_one_line(words: list[str], told: str, tmp_path: Path) -> N
     done = medley("figures", *words, cwd=tmp_path)
     assert done.returncode == 2 and told in done.stderr and len(done.stderr.splitlines()) == 1
     assert (tmp_path / "file").read_text() == "mine" and not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("name", CATALOG)
+def test_a_table_of_another_kind_is_refused_in_one_line(name: str) -> None:
+    for table in (pd.DataFrame(), pd.DataFrame({"learner": ["sup"], "seed": [0]})):
+        with pytest.raises(BadInput, match=rf"figure '{name}': [^\n]+; expected [^\n]+$"):
+            figures.draw(name, table)
+
+
+def test_what_is_not_finished_feeds_nothing_and_what_is_damaged_is_named(stored_run: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(stored_run, copy)
+    (copy / "provenance.json").write_text("{nope")
+    with pytest.raises(BadInput, match=r"provenance\.json: cannot be read"):
+        list(regenerate.redraw([], copy, tmp_path / "out"))
+    (copy / "provenance.json").unlink()
+    table = sim.load(copy)
+    store.write_table(copy, table[table["seed"] < 3])
+    with pytest.raises(BadInput, match="differ in seeds or n"):
+        list(regenerate.redraw([], copy, tmp_path / "out"))
+    for unfinished in (table.drop(columns="predicted"), None):
+        (copy / "table.parquet").unlink()
+        if unfinished is not None:
+            store.write_table(copy, unfinished)
+        assert Run("tradeoffs", ()).read(copy) is None
+
+
+@pytest.mark.parametrize("content", ["", "[1]", "{nope", "{}"])
+def test_damaged_timings_are_refused(content: str, tmp_path: Path) -> None:
+    (tmp_path / "bench.json").write_text(content)
+    with pytest.raises(BadInput, match=r"bench\.json|figure 'speed'"):
+        list(regenerate.redraw(["speed"], tmp_path, tmp_path / "out"))
+
+
+def test_truths_of_other_versions_are_made_again(tmp_path: Path) -> None:
+    made: list[int] = []
+
+    def compute() -> pd.DataFrame:
+        made.append(1)
+        return pd.DataFrame({"strength": [0.5]})
+
+    source = Truths("some", compute)
+    source.make(tmp_path, True)
+    source.make(tmp_path, True)
+    assert len(made) == 1
+    (tmp_path / "some.json").write_text('{"version": "0.0.1"}')
+    source.make(tmp_path, True)
+    assert len(made) == 2 and len(source.read(tmp_path).table) == 1
 
 
 def test_the_regime_of_another_run_feeds_nothing(stored_run: Path) -> None:

@@ -182,6 +182,15 @@ def test_predict_refuses_in_one_line(arguments: list[str], words: str) -> None:
     assert done.stdout == ""
 
 
+def test_too_few_logs_decide_nothing() -> None:
+    held = pd.DataFrame({"bound": ["mine"], "label": "sup", "holds": True, "left_out": 0, "violations": 4, "logs": 4})
+    held = held.assign(rate_low=0.4, rate_high=1.0, valid=True, decidable=False, tightness=0.1)
+    assert compare.bounds_in_brief(held)["verdict"].tolist() == ["too few logs"]
+    assert compare.bounds_in_brief(held.assign(decidable=True))["verdict"].tolist() == ["valid"]
+    assert compare.bounds_in_brief(held.assign(valid=False))["verdict"].tolist() == ["VIOLATED"]
+    assert compare.bounds_in_brief(held.assign(bound="a_population"))["verdict"].tolist() == ["typical, no promise"]
+
+
 @pytest.mark.parametrize(("violations", "logs"), [(0, 1), (1, 1), (0, 200), (3, 200), (40, 200), (200, 200)])
 def test_rates_have_the_exact_interval_and_test(violations: int, logs: int) -> None:
     low, high, compatible = compare._rate(violations, logs, 0.05)

@@ -32,6 +32,7 @@ def code_blocks(name: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", (ROOT / name).read_text(), flags=re.DOTALL)
 
 
+@pytest.mark.slow
 def test_the_extensions_of_contributing_work_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # A bound that is registered speaks of every later run of this process.
     monkeypatch.setattr(registered, "_BOUNDS", {})

@@ -138,6 +138,7 @@ def test_it_attains_the_floor(strength):
     np.testing.assert_allclose(measured, efficiency_floor(world)[0], rtol=0.1)
 
 
+@pytest.mark.slow
 def test_the_wrong_form_is_biased():
     world = sim.world("attributes", strength=0.5)
     logs = sim.sample(world, 10**6, 3)

@@ -50,7 +50,7 @@ def online(regime: regimes.Regime) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def regret(online: pd.DataFrame, regime: regimes.Regime) -> pd.DataFrame:
     found = theory.regret(online)
-    return online_regret.numbers(found, theory.verdicts(found, regime), 6)
+    return online_regret.numbers(found, theory.verdicts(found, regime), online)
 
 
 def of_one_user(numbers: pd.DataFrame) -> pd.DataFrame:

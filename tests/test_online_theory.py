@@ -98,6 +98,7 @@ def test_verdicts_name_what_is_predicted(online: pd.DataFrame, regime: regimes.R
     assert "in 0 of 2 settings" in theory.readable(theory.verdicts(broken, regime), 3000)
 
 
+@pytest.mark.slow
 def test_a_user_who_drifts_has_no_bound(tmp_path) -> None:
     path = tmp_path / "drift.toml"
     path.write_text(

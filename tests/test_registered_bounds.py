@@ -1,5 +1,6 @@
 """Bounds of a user's own stand beside those that ship: in `bounds.bounds`, the predictions, and the rows of a run."""
 
+import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,6 +66,34 @@ def test_what_goes_wrong_in_it_is_the_reason_for_no_value(answer: object) -> Non
     found = bounds.bounds(Supervision(), WORLD, log_linear(WORLD), [10], 0.05)["wrong"][0]
     assert found.value == math.inf and not found.holds
     assert found.reason in ("ZeroDivisionError: of mine", "expected a bounds.Bound or None from it, got 3.0")
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (Bound("big", {}, {}), "could not convert"),  # type: ignore[arg-type]
+        (Bound(-1.0, {}, {}), "expected a value above 0, got -1"),
+        (Bound(math.nan, {}, {}), "expected a value above 0, got nan"),
+        (Bound(1.0, {}, None), "AttributeError"),  # type: ignore[arg-type]
+        (Bound(1j, {}, {}), "TypeError"),  # type: ignore[arg-type]
+        (SystemExit(0), "SystemExit"),
+    ],
+)
+def test_what_is_no_number_is_the_reason_for_no_value(answer: object, reason: str) -> None:
+    def wrong(*_: object) -> object:
+        if isinstance(answer, SystemExit):
+            raise answer
+        return answer
+
+    bounds.register_bound("wrong", wrong)  # type: ignore[arg-type]
+    found = bounds.bounds(Supervision(), WORLD, log_linear(WORLD), [10], 0.05)["wrong"][0]
+    assert found.value == math.inf and not found.holds and reason in (found.reason or "")
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    bounds.register_bound("mine", lambda *_: Bound(np.float32(2.0), {"a": np.float32(1.0)}, {}))  # type: ignore[arg-type]
+    value = predictions(Supervision(), WORLD, 100)["bounds"]["mine"]
+    assert json.loads(json.dumps(value))["value"] == 2.0
 
 
 def test_a_bound_may_be_silent_at_some_sizes() -> None:

@@ -100,6 +100,7 @@ def test_figures_of_truths_come_from_their_numbers_alone(name, truths, tmp_path)
     assert_drawn_alike(*truths[name], tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", MODULES, ids=names.values())
 def test_figures_of_runs_come_from_their_numbers_alone(module, tables, tmp_path):
     assert_drawn_alike(module, tables(module), tmp_path)

@@ -27,6 +27,7 @@ def test_the_winner_has_the_least_prediction_in_every_cell() -> None:
         assert all(row[label] == pytest.approx(value) for label, value in values.items())
 
 
+@pytest.mark.slow
 def test_strong_users_and_short_logs_are_supervisions() -> None:
     found = who_wins([100, 1e6], strength=[1.0, 0.1], contexts=2, attributes=2).set_index(["strength", "n"])
     assert found["winner"].isin(["sup", "early", "pref", "cost", "edit-model"]).all()
