@@ -157,7 +157,7 @@ _ENTRIES = [
     Entry(
         "suboptimality", "Suboptimality against the size of the log",
         "Supervision is best for the user who re-draws all that she sees; for weaker ones it stops at the "
-        "suboptimality of her edits, and preference learning is best from 1,000 edits on, as predicted.",
+        "suboptimality of her edits, and preference learning is best from 3,000 edits on, as predicted.",
         _TRADEOFFS, _plain(suboptimality.curves), suboptimality.figure, suboptimality.caption,
     ),
     Entry(
@@ -237,8 +237,8 @@ _ENTRIES = [
     ),
     Entry(
         "online-arms", "Late ensembling: which policies are played",
-        "A small alpha concentrates on few policies within two hundred rounds; with the alpha of theory, and no warm "
-        "start, all are still played.",
+        "Where one policy is better than the rest, a small alpha plays it in most logs after two hundred rounds; with "
+        "the alpha of theory, and no warm start, all are still played.",
         _LATE, _of_first_user(online_arms.numbers), online_arms.figure, online_arms.caption,
     ),
     Entry(

@@ -1,14 +1,16 @@
 """Dials for notebooks: a figure is redrawn as the reader turns its parameters; without widgets it is drawn once."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from typing import Any
+
+from sim.errors import BadInput, choose
 
 NO_WIDGETS = "Drawn once, with {values}.  For sliders run this in Jupyter with the package ipywidgets installed."
 
 
-def dial(draw: Callable[..., Any], **values: Sequence[Any]) -> None:
+def dial(draw: Callable[..., Any], /, **values: Iterable[Any]) -> None:
     """Show `draw(**parameters)` with a slider for each parameter.
 
     Where there are no sliders (no ipywidgets, or no notebook) it is drawn once, and a line says what would add them.
@@ -19,19 +21,25 @@ def dial(draw: Callable[..., Any], **values: Sequence[Any]) -> None:
         values: for each argument that gets a slider, the values to choose from, in order.
 
     Raises:
+        BadInput: nothing to choose from, an argument that `draw` does not have, or a default that is no choice.
         Exception: whatever the first drawing raises.
     """
-    known = inspect.signature(draw).parameters
-    begins = {name: _begin(known[name].default, options) for name, options in values.items()}
+    choices = {name: list(options) for name, options in values.items()}
+    begins = {name: _begin(draw, name, options) for name, options in choices.items()}
     if _has_widgets():
-        _show(draw, values, begins)
+        _show(draw, choices, begins)
         return
     draw(**begins)
     print(NO_WIDGETS.format(values=", ".join(f"{name} = {_text(value)}" for name, value in begins.items())))
 
 
-def _begin(default: Any, options: Sequence[Any]) -> Any:
-    return default if default is not inspect.Parameter.empty else options[0]
+def _begin(draw: Callable[..., Any], name: str, options: list[Any]) -> Any:
+    known = inspect.signature(draw).parameters
+    choose("argument of the drawing", name, known)
+    default = known[name].default
+    if not options or default not in [inspect.Parameter.empty, *options]:
+        raise BadInput(f"dial: expected '{name}' to begin at one of its values, got {default!r} and {options}")
+    return options[0] if default is inspect.Parameter.empty else default
 
 
 def _has_widgets() -> bool:
@@ -43,7 +51,7 @@ def _has_widgets() -> bool:
     return hasattr(get_ipython(), "kernel")
 
 
-def _show(draw: Callable[..., Any], values: dict[str, Sequence[Any]], begins: dict[str, Any]) -> None:
+def _show(draw: Callable[..., Any], values: dict[str, list[Any]], begins: dict[str, Any]) -> None:
     import ipywidgets
 
     failures: list[Exception] = []

@@ -9,6 +9,7 @@ import nbformat
 import pytest
 
 from figures import dials
+from sim.errors import BadInput
 
 ROOT = Path(__file__).parent.parent
 
@@ -70,3 +71,12 @@ def test_in_a_notebook_without_widgets_it_draws_once() -> None:
 def test_a_first_drawing_that_fails_fails_the_cell() -> None:
     with pytest.raises(nbclient.exceptions.CellExecutionError, match="of mine"):
         run_cell(CELL.replace("print(", "raise ZeroDivisionError('of mine') #("))
+
+
+@pytest.mark.parametrize("values", [{"b": [1]}, {"a": []}, {"a": [2, 3]}])
+def test_what_cannot_be_turned_is_refused(values: dict[str, list[int]]) -> None:
+    def draw(a: int = 1) -> None:
+        raise AssertionError("drawn")
+
+    with pytest.raises(BadInput):
+        dials.dial(draw, **values)
