@@ -6,16 +6,16 @@ differentiates `learner.loss` and `learner.log_policy`, a user's own included.  
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array
 from scipy import optimize
 
 from bounds import quadratic_forms, without_kernel
-from bounds.moments import ArrayLike, Moments
+from bounds.moments import ArrayLike, Moments, Triples
 from sim import checks, newton, record_logs
 from sim.errors import BadInput
 from sim.learners import Cost, Learner
@@ -30,21 +30,16 @@ BLOCK = 4096
 """Triples whose losses are differentiated at once: the memory is this times the table of the policy."""
 
 
-class Triples(NamedTuple):
-    """The possible triples of a log, with their probabilities."""
-
-    law: Float[Array, " N"]
-    context: Int[Array, " N"]
-    response: Int[Array, " N"]
-    edited: Int[Array, " N"]
-
-
 @dataclass(frozen=True)
 class Prediction:
     """E SubOpt(n) = limit + coefficient / n + o(1/n), and the law of the fluctuations around it.
 
-    `limit` is that of infinitely many triples; `coefficient` is None for pessimistic cost, whose price is log n / n.
-    `status` is "ok", "rank_deficient" (of the identified directions; `reason` says which are free) or "no_minimiser".
+    Fields:
+        limit: SubOpt with infinitely many triples.
+        coefficient: of 1/n; None for pessimistic cost, whose price is log n / n.
+        status: "ok", "rank_deficient" (the numbers are for the identified directions) or "no_minimiser" (no numbers).
+        reason: why a number is None, or which directions are free.
+        moments: gradient, curvature, variance and bias at the limit, for quantiles.
     """
 
     limit: float | None

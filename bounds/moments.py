@@ -3,9 +3,18 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 ArrayLike = Array | np.ndarray
+
+
+class Triples(NamedTuple):
+    """The possible triples of a log, with their probabilities."""
+
+    law: Float[Array, " N"]
+    context: Int[Array, " N"]
+    response: Int[Array, " N"]
+    edited: Int[Array, " N"]
 
 
 class Moments(NamedTuple):
