@@ -143,6 +143,7 @@ def test_every_command_and_option_is_in_the_reference_of_commands() -> None:
         assert listed == {o for p in command.params for o in p.opts if o.startswith("--")} - {"--help"}, name
 
 
+@pytest.mark.slow
 def test_json_keys_are_in_the_reference_of_commands() -> None:
     text = (ROOT / "docs" / "commands.md").read_text()
     world = sim.world("attributes", attributes=2)

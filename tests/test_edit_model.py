@@ -126,11 +126,13 @@ def test_at_strength_one_it_is_supervision():
     np.testing.assert_allclose(model.suboptimality.mean(), supervision.suboptimality.mean(), rtol=0.04)
 
 
+@pytest.mark.slow
 def test_suboptimality_at_a_thousand_edits():
     world = sim.world("attributes", strength=0.5)
     assert 0.0080 <= fit("edit-model", sim.sample(world, 1000, 400), world).suboptimality.mean() <= 0.0100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strength", [1.0, 0.5, 0.2])
 def test_it_attains_the_floor(strength):
     world = sim.world("attributes", strength=strength)

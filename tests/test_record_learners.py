@@ -38,7 +38,12 @@ def as_records(drawn, world):
     return RecordLogs(made.context, made.response, made.edited, triples, made.n)
 
 
-@pytest.fixture(scope="module", params=WORLDS.values(), ids=WORLDS)
+LONG = {"5": [pytest.mark.slow]}
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(one, id=name, marks=LONG.get(name, [])) for name, one in WORLDS.items()]
+)
 def both(request):
     """A world, and its logs as tables and as records."""
     contexts, attributes, user = request.param

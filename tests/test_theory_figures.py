@@ -95,6 +95,7 @@ def assert_drawn_alike(module, table, tmp_path):
     assert module.caption(numbers) == module.caption(back)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["contraction-strength", "contraction-attributes", "coverage"])
 def test_figures_of_truths_come_from_their_numbers_alone(name, truths, tmp_path):
     assert_drawn_alike(*truths[name], tmp_path)

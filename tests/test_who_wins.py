@@ -12,6 +12,7 @@ from sim.learners import Cost, Early, Preference, Supervision
 LEARNERS = {"sup": Supervision(), "early": Early(), "cost": Cost(), "pref": Preference()}
 
 
+@pytest.mark.slow
 def test_the_winner_has_the_least_prediction_in_every_cell() -> None:
     found = who_wins(
         [100, 1e6], LEARNERS, strength=[0.2, 1.0], attributes=(1, 2), contexts=2, preference_scale=[0.5, 2]
