@@ -6,7 +6,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -89,8 +89,15 @@ def run_online(
         return in_words(store.online_merged(_in_memory(regime, pool, progress)[1]))
 
 
+class Pool(NamedTuple):
+    """An executor, and whether it can still answer."""
+
+    executor: Executor
+    alive: Callable[[], bool] = lambda: True
+
+
 @contextmanager
-def executor(dask: str | None) -> Iterator[Executor]:
+def executor(dask: str | None) -> Iterator[Pool]:
     """Where tasks run: one thread of this process, or a Dask cluster.
 
     One thread only: compiled calls use all cores themselves, and two of them at once can wait for each other for
@@ -99,7 +106,7 @@ def executor(dask: str | None) -> Iterator[Executor]:
     if dask is None:
         pool = ThreadPoolExecutor(max_workers=1)
         try:
-            yield pool
+            yield Pool(pool)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
         return
@@ -113,10 +120,10 @@ def executor(dask: str | None) -> Iterator[Executor]:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise BadInput(f"--dask {dask}: no scheduler answers there ({reason})") from None
     with client:
-        yield client.get_executor()
+        yield Pool(client.get_executor(), lambda: client.status not in ("closing", "closed", "failed"))
 
 
-def _in_memory(regime: Regime, pool: Executor, progress: Progress | None) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
+def _in_memory(regime: Regime, pool: Pool, progress: Progress | None) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
     tables, online = [], []
     for outcome in _outcomes(sweep.plan(regime, set()), pool, progress):
         if outcome.result is None:
@@ -127,7 +134,7 @@ def _in_memory(regime: Regime, pool: Executor, progress: Progress | None) -> tup
     return store.merged(tables), online
 
 
-def _in_folder(regime: Regime, folder: store.RunFolder, pool: Executor, progress: Progress | None) -> pd.DataFrame:
+def _in_folder(regime: Regime, folder: store.RunFolder, pool: Pool, progress: Progress | None) -> pd.DataFrame:
     started = time.monotonic()
     folder.write_regime(regime)
     failures, done = [], folder.done()
@@ -148,8 +155,8 @@ def _in_folder(regime: Regime, folder: store.RunFolder, pool: Executor, progress
     return table
 
 
-def _outcomes(tasks: list[sweep.Task], pool: Executor, progress: Progress | None) -> Iterator[sweep.Outcome]:
-    for done, outcome in enumerate(sweep.run_tasks(tasks, pool), start=1):
+def _outcomes(tasks: list[sweep.Task], pool: Pool, progress: Progress | None) -> Iterator[sweep.Outcome]:
+    for done, outcome in enumerate(sweep.run_tasks(tasks, *pool), start=1):
         yield outcome
         if progress:
             progress(done, len(tasks))

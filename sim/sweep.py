@@ -10,7 +10,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
@@ -40,6 +40,10 @@ MEMORY = 2**25
 
 BATCHES, WORK = 10, 2**18
 """Batches of one task: at most the first number, and fewer where a log has many counts, so that no task is long."""
+
+
+PATIENCE = 5.0
+"""Seconds without any outcome after which a cluster is asked whether it is still there."""
 
 
 @dataclass(frozen=True)
@@ -346,14 +350,34 @@ def _digests(task: Task) -> list[str]:
     return [hashlib.blake2b(text.encode(), digest_size=12).hexdigest() for text in words]
 
 
-def run_tasks(tasks: list[Task], executor: Executor) -> Iterator[Outcome]:
-    """The outcomes of all tasks, as they come; a failed task is an outcome too."""
+def run_tasks(
+    tasks: list[Task], executor: Executor, alive: Callable[[], bool] = lambda: True, patience: float = PATIENCE
+) -> Iterator[Outcome]:
+    """The outcomes of all tasks, as they come; a failed task is an outcome too.
+
+    Args:
+        tasks: what is done.
+        executor: where.
+        alive: whether the executor can still answer; if not, what is pending for `patience` seconds has failed.
+        patience: seconds between two questions.
+    """
     futures: dict[Future[Result], Task] = {executor.submit(run_task, task): task for task in tasks}
-    for future in as_completed(futures):
+    for future in _as_completed(set(futures), alive, patience):
         # Let go of, so that a result that is stored is not kept.
         task = futures.pop(future)
         error = _error_of(future)
         yield Outcome(task, future.result() if error is None else None, error)
+
+
+def _as_completed(pending: set[Future[Result]], alive: Callable[[], bool], patience: float) -> Iterator[Future[Result]]:
+    while pending:
+        done, pending = wait(pending, patience, FIRST_COMPLETED)
+        if not done and not alive():
+            # A result that was on its way when the scheduler went would be waited for without end.
+            done, pending = pending, set()
+            for future in done:
+                future.cancel()
+        yield from done
 
 
 def _error_of(future: Future[Result]) -> str | None:

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -102,3 +103,14 @@ def _until(true: Callable[[], bool], seconds: float = 60.0) -> None:
     while not true():
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+def test_what_never_answers_fails_once_its_scheduler_is_gone(regime: str) -> None:
+    class Silent(Executor):
+        def submit(self, *_: object, **__: object) -> Future:
+            return Future()
+
+    tasks, asked = sweep.plan(regimes.load(regime), set()), []
+    outcomes = list(sweep.run_tasks(tasks, Silent(), lambda: bool(asked.append(1)) or len(asked) < 3, 0.05))
+    assert len(outcomes) == len(tasks) and len(asked) == 3
+    assert all("scheduler went away" in (outcome.error or "") for outcome in outcomes)
