@@ -16,6 +16,7 @@ from figures import (
     learners,
     link,
     panels,
+    style,
     winners_temperature,
 )
 from sim import regimes
@@ -77,6 +78,7 @@ def truths():
 
 def drawn(module, numbers, tmp_path, name="a"):
     """The bytes of the figure as SVG."""
+    style.apply()
     panels.save(module.figure(numbers), tmp_path, name)
     return (tmp_path / f"{name}.svg").read_bytes()
 
