@@ -101,3 +101,9 @@ def shown(page: str, width: int, folder: Path) -> tuple[dict[str, Any], list[str
     found = re.search(r'data-found="([^"]*)"', done.stdout)
     assert found, done.stderr[-2000:]
     return json.loads(html.unescape(found[1])), [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+
+def tiles(page: Page) -> dict[str, str]:
+    found = [div for div in page.all("div") if div.attributes.get("class", "").startswith("tile ")]
+    found += [div for div in page.all("div") if div.attributes.get("class") == "tile"]
+    return {div.children[0].text: div.text for div in found}

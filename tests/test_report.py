@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from pages import Page, browser, shown
+from pages import Page, browser, shown, tiles
 
 import sim
 from bounds import compare
@@ -18,20 +18,14 @@ from bounds.compare import joined
 from figures import (
     bound_figures,
     claims,
-    online_costs,
-    online_tables,
     report,
-    report_fits,
     report_parts,
-    report_winners,
     suboptimality,
     winners,
 )
 from sim import regimes
 from sim.learners import Status
-from sim.online.gaps import max_gaps, ranks
 from sim.regimes import Regime
-from sim.summary import Contest
 
 OVERRIDES = ["n=[30, 300]", "seeds=6", "world.strength=[1.0, 0.3]", "world.attributes=2"]
 
@@ -152,18 +146,12 @@ def test_every_bound_has_its_verdict(ran: Run, page: Page) -> None:
         assert rows[bound["bound"]][:2] == [bound["label"], bound["verdict"]]
     promised = brief[~brief["bound"].str.endswith("_population") & (brief["cells"] > 0)]
     told = f"{(promised['verdict'] == 'valid').sum()} of {len(promised)}"
-    assert told in _tiles(page)["bounds valid"] and len(promised) < (brief["cells"] > 0).sum()
-
-
-def _tiles(page: Page) -> dict[str, str]:
-    found = [div for div in page.all("div") if div.attributes.get("class", "").startswith("tile ")]
-    found += [div for div in page.all("div") if div.attributes.get("class") == "tile"]
-    return {div.children[0].text: div.text for div in found}
+    assert told in tiles(page)["bounds valid"] and len(promised) < (brief["cells"] > 0).sum()
 
 
 def test_a_violated_bound_is_pointed_out(ran: Run) -> None:
     broken = ran.table.assign(bound_sup=ran.table["bound_sup"].where(ran.table["bound_sup"].isna(), -1.0))
-    tile = _tiles(Page(ran.write(broken)))["bounds valid"]
+    tile = tiles(Page(ran.write(broken)))["bounds valid"]
     assert "violated: sup" in tile
 
 
@@ -213,7 +201,7 @@ def test_failed_tasks_are_listed(ran: Run) -> None:
     rows = page.table("Failed tasks")[1:]
     assert [row[0] for row in rows] == [f"family = attributes, strength = {s}, n = 30" for s in ("1", "0.5")]
     assert rows[0][1:] == ["3", "ValueError: the <disk> is on fire"]
-    assert "2 tasks failed" in _tiles(page)["fits that ended ok"]
+    assert "2 tasks failed" in tiles(page)["fits that ended ok"]
 
 
 def test_what_users_name_is_text_and_not_markup(ran: Run) -> None:
@@ -247,32 +235,6 @@ def test_provenance_is_a_table_with_packages(ran: Run, page: Page) -> None:
     assert rows["finished"] == provenance["finished"] and rows["Medley"] == provenance["version"]
 
 
-def _contest(strength: float, n: int, winner: str, gap: float = 1.0) -> Contest:
-    return Contest({"strength": strength}, n, {"a": 1.0, "b": 2.0} | {winner: 1.0}, winner, "b", gap, 0.1, 0, 5)
-
-
-def _plain(sentence: str) -> str:
-    return re.sub("<[^>]*>", "", sentence).replace("\u00a0", " ")
-
-
-def test_who_wins_where_in_a_sentence() -> None:
-    found = [_contest(s, n, "a" if s == 1 or n < changes else "b", gap=0.1 if n == 10 else 1.0)
-             for s, changes in ((0.1, 1000), (0.2, 100), (1.0, 0)) for n in (10, 100, 1000)]  # fmt: skip
-    assert _plain(report_winners.sentence(found)) == (
-        "Least mean suboptimality: a, then b from n = 100 to 1,000 on (strength = 0.1, 0.2); "
-        "a at every n (strength = 1). The lead is clear in 6 of 9 cells."
-    )
-    one = report_winners.sentence([_contest(1.0, 10, "<a>", gap=0.1)])
-    assert one == "Least mean suboptimality: <b>&lt;a&gt;</b>. The lead is not clear."
-
-
-def test_many_patterns_of_winners_are_counted() -> None:
-    found = [_contest(s, n, "ab"[(s * n) % 3 % 2]) for s in range(1, 9) for n in range(1, 9)]
-    wins = sum(contest.winner == "a" for contest in found)
-    told = _plain(report_winners.sentence(found))
-    assert told.startswith(f"Least mean suboptimality: a in {wins}, b in {64 - wins} of 64 cells.")
-
-
 def test_claims_by_hand(ran: Run) -> None:
     numbers = pd.DataFrame(
         [(s, label, n, mean) for s in (0.5, 1.0) for n in (10, 100)
@@ -293,74 +255,6 @@ def test_claims_by_hand(ran: Run) -> None:
     assert claims.of_bounds(bounds.assign(tightness=0.5), {"strength": 1.0}).endswith("quantile somewhere: a, b")
     clear = ran.found.winners["clear"]
     assert f"of {clear.sum()} clear cells" in claims.of_winners(ran.found.winners)
-
-
-def _online(worlds: int) -> pd.DataFrame:
-    """Two logs, two settings of every world: alone, pref is 3 off in the second, sup 1 in the first, late 0.5."""
-    costs = {"sup": (2.0, 1.0), "pref": (1.0, 4.0), "late": (1.5, 1.5)}
-    rows = [
-        {"setting": f"world = {w}, task = {task}", "test_user": "<strong>", "world": w, "task": task, "method": method}
-        | {"seed": seed, "round": 10, "arm": "pref" if method == "late" else method}
-        | {"expected_cost": 10 * cost[task], "regularised_cost": 10 * cost[task]}
-        for w in range(worlds) for task in (0, 1) for method, cost in costs.items() for seed in (0, 1)
-    ]  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def test_the_online_phase_in_brief_and_as_tables() -> None:
-    found = online_tables.section(_online(1), "late: below <its> bound", None)
-    page = Page(f"<main>{found.lead}{found.tiles}{found.page}</main>")
-    assert _plain(found.lead).endswith("to the best method: late, 0.500 per round.")
-    assert _tiles(page)["smallest largest gap"].startswith("smallest largest gaplate0.500")
-    rows = page.table("Mean cost per round and largest gap; test user: <strong>")
-    gap = rows[0].index("max_gap")
-    assert {row[0]: row[gap] for row in rows[1:]} == {"sup": "1.000", "pref": "3.000", "late": "0.500"}
-    assert page.all("p")[-1].text == "late: below <its> bound"
-
-
-def test_many_online_comparisons_are_summed_up() -> None:
-    found = online_tables.section(_online(7), "", ["task"])
-    rows = Page(found.page).table("Over 7 draws: largest gaps, and how often best, second and worst")
-    assert {row[0]: row[-3:] for row in rows[1:]}["late"] == ["7", "0", "0"]
-    assert "late</b> in 7 of 7 comparisons, 0.500 per round" in found.lead
-
-
-def test_an_online_phase_without_rules_is_told_by_its_first_verdict() -> None:
-    alone = _online(1)
-    found = online_tables.section(alone[alone["method"] != "late"], "first <b>\nsecond", None)
-    assert found.lead == "first &lt;b&gt;" and found.body == "<p>first &lt;b&gt;</p><p>second</p>" and not found.tiles
-
-
-def test_claims_of_the_online_phase_by_hand() -> None:
-    one, many = max_gaps(_online(1), None), max_gaps(_online(7), ["task"])
-    assert claims.of_gaps(one) == "late has the smallest largest gap: 0.5"
-    assert claims.of_gaps(many) == "late has the smallest largest gap in all 7 panels"
-    assert claims.of_ranks(ranks(many)) == (
-        "late is best most often (7 of 7 draws), late has the least median gap; never the worst: sup, late"
-    )
-    assert (
-        claims.of_running(online_costs.numbers(_online(1)))
-        == "Cheapest over 10 rounds, of 2 settings: pref in 1, sup in 1"
-    )
-    regret = pd.DataFrame({"method": ["a", "a", "b", "b", "c"], "regret": [1.0, 2.0, 1.0, 2.1, 9.0]}).assign(
-        setting="all", test_user="u", least=[1.0, 2.0, 1.0, 2.0, None]
-    )
-    assert claims.of_regret(regret) == "Mean regret is below its bound at every round in 1 of 2 cases"
-    assert claims.of_regret(regret[4:]) == "Regret against the number of rounds"
-
-
-@pytest.mark.parametrize(
-    ("number", "of", "expected"), [(0, 9, "0%"), (9, 9, "100%"), (1, 10**6, "0.1%"), (999_999, 10**6, "99.9%")]
-)
-def test_shares_are_not_rounded_to_all_or_none(number: int, of: int, expected: str) -> None:
-    assert report_fits.share(number, of) == expected
-
-
-@pytest.mark.parametrize(
-    ("seconds", "expected"), [(0.04, "0.0 s"), (59.96, "1 min 0 s"), (125.2, "2 min 5 s"), (11_040.0, "3 h 4 min")]
-)
-def test_times_in_words(seconds: float, expected: str) -> None:
-    assert report_parts.duration(seconds) == expected
 
 
 def _luminance(colour: str) -> float:
