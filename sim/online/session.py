@@ -32,6 +32,11 @@ class Session:
         self.diagnostics: Diagnostics | None = None
         self._key, self._state, self._arm = jax.random.key(seed), rule.start(arms, prior), None
 
+    @property
+    def waiting(self) -> bool:
+        """Whether an arm was chosen whose cost is not known yet."""
+        return self._arm is not None
+
     def choose(self) -> int:
         """The arm of this round, counted from 0."""
         if self._arm is not None:

@@ -1,0 +1,157 @@
+"""The result folder of `medley llm`: opened for one run at a time, and put together at the end."""
+
+import fcntl
+import hashlib
+import io
+import tomllib
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pandas as pd
+import tomli_w
+
+from sim.errors import BadInput
+from sim.files import atomic_file, empty_folder, write_text
+from sim.llm import checkpoints
+from sim.llm.presets import Study
+from sim.summary import where
+
+KEYS = ["task", "training_user", "test_user", "method", "seed"]
+RECORDED = 40
+"""Rounds that `online.parquet` holds, log-spaced."""
+
+
+def opened(study: Study, path: Path, resume: bool, log: pd.DataFrame | None) -> IO[str]:
+    """The folder's lock, held; the folder holds this study's settings and no other's.
+
+    Raises:
+        BadInput: a folder that is not empty (without `resume`), one of another study, or one that is in use.
+    """
+    table = study.as_table() | ({} if log is None else {"log": _digest(log)})
+    stored = path / "settings.toml"
+    if not resume:
+        empty_folder(path)
+    elif stored.exists():
+        _same(_read(stored), table, path)
+    elif path.exists() and any(one.name != "lock" for one in path.iterdir()):
+        raise BadInput(f"--resume {path}: expected the folder of a medley llm run (no settings.toml there)")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = (path / "lock").open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise BadInput(f"--out {path}: another run is writing there; wait for it or choose another folder") from None
+    except OSError as error:
+        raise BadInput(f"--out {path}: cannot be written ({error.strerror})") from None
+    write_text(stored, tomli_w.dumps(table))
+    return lock
+
+
+def settings(path: Path) -> dict[str, Any]:
+    """The stored settings of a run.
+
+    Raises:
+        BadInput: no such run, or settings that cannot be read.
+    """
+    stored = path / "settings.toml"
+    if not stored.exists():
+        raise BadInput(f"{path}: expected the folder of a medley llm run (no settings.toml there)")
+    return _read(stored)
+
+
+def finish(path: Path) -> None:
+    """Put the stored parts together: episodes, online, samples, trained and candidates."""
+    rows = _together(path / "episodes")
+    write(path / "episodes.parquet", rows)
+    write(path / "online.parquet", online(rows))
+    write(path / "samples.parquet", _together(path / "samples"))
+    tried = candidates(path / "models")
+    write(path / "candidates.parquet", tried)
+    write(path / "trained.parquet", tried[tried["chosen"]].drop(columns="chosen"))
+
+
+def write(path: Path, rows: pd.DataFrame) -> None:
+    """Store a table as Parquet, whole or not at all."""
+    with atomic_file(path) as file:
+        file.write(parquet(rows))
+
+
+def parquet(rows: pd.DataFrame) -> bytes:
+    """A table as the bytes of a Parquet file."""
+    content = io.BytesIO()
+    rows.to_parquet(content, index=False)
+    return content.getvalue()
+
+
+def online(episodes: pd.DataFrame) -> pd.DataFrame:
+    """Summed costs at log-spaced rounds, in the columns of other runs' `online.parquet`.
+
+    Regret is the summed cost less that of the policy with the least summed cost over all rounds.
+    """
+    rounds = int(episodes["round"].max())
+    kept = np.unique(np.append(np.geomspace(1, rounds, min(RECORDED, rounds)).round().astype(int), rounds))
+    rows = episodes.sort_values([*KEYS, "round"], kind="stable")
+    rows = rows.assign(summed=rows["cost"].fillna(0.0).groupby([rows[key] for key in KEYS]).cumsum())
+    rows = rows[rows["round"].isin(kept)].reset_index(drop=True)
+    words = [
+        where({"task": task, "training user": user})
+        for task, user in zip(rows["task"], rows["training_user"], strict=True)
+    ]
+    found = pd.DataFrame({"setting": words, "test_user": rows["test_user"], "task": rows["task"]})
+    found = found.assign(training_user=rows["training_user"], method=rows["method"], seed=rows["seed"])
+    found = found.assign(round=rows["round"], arm=rows["arm"], cost=rows["summed"], expected_cost=rows["summed"])
+    return found.assign(regularised_cost=np.nan, regret=rows["summed"] - _best(rows))
+
+
+def _best(rows: pd.DataFrame) -> pd.Series:
+    """The summed cost, at each round, of the policy that has the least at the last one."""
+    setting = ["task", "training_user", "test_user", "seed"]
+    alone = rows[rows["method"] == rows["arm"]]
+    last = alone[alone["round"] == rows["round"].max()]
+    winners = last.loc[last.groupby(setting)["summed"].idxmin(), [*setting, "method"]]
+    best = alone.merge(winners, on=[*setting, "method"])[[*setting, "round", "summed"]]
+    return rows[[*setting, "round"]].merge(best, on=[*setting, "round"], how="left")["summed"]
+
+
+def candidates(models: Path) -> pd.DataFrame:
+    """Every training run with its hyperparameters, from the notes of the checkpoints."""
+    rows = []
+    for path in sorted(models.glob("*/*/*.safetensors")):
+        notes = checkpoints.notes_of(path)
+        rows += [one | {"seconds": notes["seconds"] / len(notes["tried"])} for one in notes["tried"]]
+    return pd.DataFrame(rows)
+
+
+def _together(folder: Path) -> pd.DataFrame:
+    rows = pd.concat([pd.read_parquet(path) for path in sorted(folder.glob("*.parquet"))], ignore_index=True)
+    return rows[[*KEYS, *(name for name in rows if name not in KEYS)]]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadInput(f"{path}: cannot be read ({str(error).splitlines()[0]})") from None
+
+
+def _same(stored: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
+    """Refuse to go on with other settings, by saying which differ; more seeds may be added."""
+    before, now = _flat(stored), _flat(wanted)
+    for key in sorted(set(before) | set(now)):
+        old, new = before.get(key), now.get(key)
+        if key == "seeds" and isinstance(old, int) and isinstance(new, int) and new >= old:
+            continue
+        if old != new:
+            raise BadInput(
+                f"--resume {path}: the run there has {key} = {old!r}, this one {new!r}; use the same settings or"
+                " another folder"
+            )
+
+
+def _flat(table: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if key != "settings"} | table.get("settings", {})
+
+
+def _digest(log: pd.DataFrame) -> str:
+    return hashlib.blake2b(pd.util.hash_pandas_object(log, index=False).to_numpy().tobytes(), digest_size=8).hexdigest()

@@ -1,0 +1,201 @@
+"""The learners of a language model: which objective on which arrays, and hyperparameters chosen on held-out edits."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float, Int
+from rapidfuzz.distance import Levenshtein
+from sim.llm.costs import C_MAX
+
+from sim.llm import cost_models, decoding, training
+from sim.llm.objectives import OBJECTIVES, Trainable
+from sim.llm.presets import Preset
+from sim.llm.training import Data, Schedule
+from sim.llm.transformer import Transformer
+from sim.llm.vocabulary import PAD, Vocabulary
+
+
+class Learner(NamedTuple):
+    """An objective and its settings.
+
+    Fields:
+        objective: of `sim.llm.objectives.OBJECTIVES`.
+        settings: its numbers.
+    """
+
+    objective: str
+    settings: Mapping[str, float]
+
+
+class Examples(NamedTuple):
+    """Logged edits as tokens.
+
+    Fields:
+        documents: x.
+        responses: y.
+        edits: y'.
+        costs: of the edits, in [0, c_max].
+        reference_gap: log pi_ref(y'|x) - log pi_ref(y|x).
+        kept: which tokens of y' stand in y too.
+    """
+
+    documents: Int[np.ndarray, "N P"]
+    responses: Int[np.ndarray, "N R"]
+    edits: Int[np.ndarray, "N R"]
+    costs: Float[np.ndarray, " N"]
+    reference_gap: Float[np.ndarray, " N"]
+    kept: Bool[np.ndarray, "N R"]
+
+    def part(self, rows: slice) -> "Examples":
+        """Some of the examples."""
+        return Examples(*(array[rows] for array in self))
+
+
+class Fit(NamedTuple):
+    """A trained policy and how it came about.
+
+    Fields:
+        policy: pi.
+        learning_rate: that was used.
+        held_out: the objective on held-out edits.
+        strength: s, the estimated share of re-drawn words (edit-model alone; else half).
+        status: "ok", or "not_finite" where the loss is no number.
+    """
+
+    policy: Transformer
+    learning_rate: float
+    held_out: float
+    strength: float
+    status: str
+
+
+def learners(settings: Preset) -> dict[str, Learner]:
+    """Every learner by the name it has in tables."""
+    early = {"scale": 1.0, "lam": settings.lam}
+    return {
+        "sup": Learner("sup", {}),
+        "pref": Learner("pref", {"scale": 1.0}),
+        "pref (link paper)": Learner("pref", {"scale": settings.link_scale}),
+        "early": Learner("early", early),
+        "cost": Learner("cost", {}),
+        "edit-model": Learner("edit-model", {}),
+    }
+
+
+def examples(log: pd.DataFrame, vocabulary: Vocabulary, reference: Transformer, dtype: jnp.dtype) -> Examples:
+    """A log as tokens; unknown log-probabilities under the reference are computed.
+
+    Args:
+        log: from `sim.llm.logs.read` or a simulated one.
+        vocabulary: of the agent.
+        reference: pi_ref.
+        dtype: of the products.
+    """
+    documents = vocabulary.documents(log["context"].tolist())
+    responses, edits = (vocabulary.responses(log[name].tolist()) for name in ("response", "edit"))
+    # Always of the same code: what a log says of them may come from decoding, which rounds otherwise.
+    gap = decoding.log_probabilities(reference, documents, edits, dtype=dtype)
+    gap = gap - decoding.log_probabilities(reference, documents, responses, dtype=dtype)
+    return Examples(documents, responses, edits, log["cost"].to_numpy(float), gap, kept_tokens(responses, edits))
+
+
+def kept_tokens(responses: Int[np.ndarray, "N R"], edits: Int[np.ndarray, "N R"]) -> Bool[np.ndarray, "N R"]:
+    """Which tokens of the edit an alignment with the fewest changes takes over from the response."""
+    kept = np.zeros(edits.shape, bool)
+    for row, before, after in zip(kept, responses, edits, strict=True):
+        blocks = Levenshtein.opcodes(before[before != PAD].tolist(), after[after != PAD].tolist())
+        for block in blocks:
+            if block.tag == "equal":
+                row[block.dest_start : block.dest_end] = True
+    return kept
+
+
+def arrays(
+    learner: Learner, log: Examples, vocabulary: Vocabulary, reference: Transformer, settings: Preset, seed: int
+) -> tuple[Data, Data]:
+    """What an objective needs of a log: to train on, and held out."""
+    if learner.objective == "cost":
+        return _cost_arrays(log, vocabulary, reference, settings, seed)
+    every: Data = {"documents": log.documents, "edits": log.edits}
+    if learner.objective in ("pref", "early"):
+        every |= {"responses": log.responses, "reference_gap": log.reference_gap}
+    if learner.objective == "edit-model":
+        every |= {"kept": log.kept}
+    return _split(every, settings.held_out)
+
+
+def fit(
+    learner: Learner,
+    data: tuple[Data, Data],
+    reference: Transformer,
+    settings: Preset,
+    learning_rates: Sequence[float],
+    seed: int,
+    told: Callable[[int], None] | None = None,
+) -> Iterator[Fit]:
+    """Train the learner once for each learning rate, from the reference policy.
+
+    Args:
+        learner: what to minimise.
+        data: from `arrays`.
+        reference: where training begins.
+        settings: the number of steps, the batch, the dtype.
+        learning_rates: one, or the candidates.
+        seed: of the order of examples.
+        told: hears how many steps were done since it was last told.
+    """
+    objective, dtype = OBJECTIVES[learner.objective], jnp.dtype(settings.dtype)
+    for rate in learning_rates:
+        run, losses = training.begin(reference), np.zeros(0)
+        schedule = Schedule(settings.steps, rate, settings.batch, dtype=dtype)
+        for now, losses in training.train(run, objective, learner.settings, data[0], schedule, seed):
+            run = now
+            if told:
+                told(len(losses))
+        held_out = training.mean_loss(run.trainable, objective, learner.settings, data[1], settings.batch, dtype)
+        fine = bool(np.isfinite(losses).all() and np.isfinite(held_out))
+        yield Fit(run.trainable.policy, rate, held_out, _strength(run.trainable), "ok" if fine else "not_finite")
+
+
+def best(fits: Sequence[Fit]) -> int:
+    """The place of the candidate with the least held-out loss; one that is no number is the last choice."""
+    return int(np.argmin([fit.held_out if fit.status == "ok" else np.inf for fit in fits]))
+
+
+def _strength(trainable: Trainable) -> float:
+    return float(jax.nn.sigmoid(trainable.log_odds_redrawn))
+
+
+def _split(every: Data, held_out: int) -> tuple[Data, Data]:
+    rows = len(every["documents"]) - held_out
+    return {name: a[:rows] for name, a in every.items()}, {name: a[rows:] for name, a in every.items()}
+
+
+def _cost_arrays(
+    log: Examples, vocabulary: Vocabulary, reference: Transformer, settings: Preset, seed: int
+) -> tuple[Data, Data]:
+    """Draws of the reference policy with the weights of Eq. 6's minimiser, the last documents held out."""
+    dtype, rows = jnp.dtype(settings.dtype), len(log.documents) - settings.held_out
+    known = cost_models.features_of(reference, log.documents, log.responses, dtype=dtype)
+    models = cost_models.fit(
+        known[:rows], log.costs[:rows], (known[rows:], log.costs[rows:]), settings.cost_models,
+        np.random.default_rng(seed),
+    )  # fmt: skip
+    held_out = min(settings.held_out, max(settings.cost_documents // 5, 1))
+    chosen = [*range(min(settings.cost_documents, rows)), *range(rows, rows + held_out)]
+    documents = np.repeat(log.documents[chosen], settings.cost_draws, axis=0)
+    draws = decoding.generate(reference, documents, vocabulary.response, seed, dtype=dtype).tokens
+    paid = models.pessimistic(cost_models.features_of(reference, documents, draws, dtype=dtype), C_MAX)
+    weights = tilted(paid.reshape(-1, settings.cost_draws), settings.temperature).ravel()
+    every = {"documents": documents, "edits": draws, "weights": weights.astype(np.float32)}
+    return _split(every, held_out * settings.cost_draws)
+
+
+def tilted(costs: Float[np.ndarray, "N M"], temperature: float) -> Float[np.ndarray, "N M"]:
+    """exp(-cost / beta) over its mean among the draws of the same document."""
+    odds = np.exp(-(costs - costs.min(axis=1, keepdims=True)) / temperature)
+    return odds / odds.mean(axis=1, keepdims=True)

@@ -1,0 +1,170 @@
+"""Protocol 1 with a language model: the offline log, and T online rounds in which a rule picks among policies."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from sim.llm.costs import C_MAX, edit_ratio
+from sim.llm.documents import Document, draw
+from sim.llm.users import User
+
+from sim.llm import decoding
+from sim.llm.agent import Agent
+from sim.llm.presets import Study
+from sim.llm.seeds import generator, number
+from sim.llm.transformer import Transformer
+from sim.online import UCB, Rule, Session, Uniform
+
+LISTED = ("sup", "pref", "early")
+"""The policies that the paper's late ensemble chooses from."""
+
+
+class Drafts(NamedTuple):
+    """Documents with the reference policy's responses, drawn at temperature 1: the half of a log that no user made.
+
+    Fields:
+        documents: as drawn.
+        responses: their texts.
+        log_probabilities: under the reference.
+    """
+
+    documents: list[Document]
+    responses: list[str]
+    log_probabilities: np.ndarray
+
+
+def drafts(study: Study, task: str, agent: Agent, seed: int) -> Drafts:
+    """What every user of this seed is given to edit: the same documents and responses."""
+    s = study.settings
+    count = s.logged[task] + s.held_out
+    documents = draw(task, count, generator("log", task, seed), study.domains(task), s.facts)
+    tokens = agent.vocabulary.documents([one.text for one in documents])
+    made = decoding.generate(
+        agent.reference, tokens, s.response, number("log", task, seed), dtype=jnp.dtype(s.dtype)
+    )  # fmt: skip
+    return Drafts(documents, agent.vocabulary.texts(made.tokens), made.log_probability)
+
+
+def logged(task: str, name: str, user: User, given: Drafts, seed: int) -> pd.DataFrame:
+    """The log of a user: her edits of the drafts, in the columns of `sim.llm.logs`; unanswered ones are left out."""
+    rng = generator("edits", task, name, seed)
+    answers = [user.answer(*pair, rng) for pair in zip(given.documents, given.responses, strict=True)]
+    ratios = [edit_ratio(y, answer.text) for y, answer in zip(given.responses, answers, strict=True)]
+    return pd.DataFrame(
+        {
+            "task": task,
+            "context": [one.text for one in given.documents],
+            "response": given.responses,
+            "edit": [answer.text for answer in answers],
+            "cost": np.minimum(ratios, C_MAX),
+            "logprob_response": given.log_probabilities.astype(float),
+            "logprob_edit": np.nan,
+            "user": name,
+            "group": [one.domain for one in given.documents],
+        }
+    )[[answer.status == "ok" for answer in answers]].reset_index(drop=True)
+
+
+class Round(NamedTuple):
+    """What a policy said in a round and what a user made of it."""
+
+    response: str
+    edit: str
+    ratio: float
+    status: str
+
+
+def played(
+    study: Study, task: str, policies: Mapping[str, Transformer], agent: Agent, users: Mapping[str, User], seed: int
+) -> tuple[list[Document], dict[tuple[str, str], list[Round]]]:
+    """The response of every policy in every online round, and every test user's edit of it.
+
+    Documents share no combination of facts with those of any log; they and the draws of the users are the same for
+    all policies, so that differences between policies are differences of what they wrote.
+
+    Returns:
+        The documents of the rounds, and by (test user, policy) the rounds.
+    """
+    s = study.settings
+    documents = draw(task, s.rounds, generator("online", task, seed), study.domains(task), s.facts, held_out=True)
+    tokens = agent.vocabulary.documents([one.text for one in documents])
+    found: dict[tuple[str, str], list[Round]] = {}
+    for policy, model in policies.items():
+        made = decoding.generate(
+            model, tokens, s.response, number("online", task, seed), s.greedy, dtype=jnp.dtype(s.dtype)
+        )  # fmt: skip
+        responses = agent.vocabulary.texts(made.tokens)
+        for name, user in users.items():
+            found[name, policy] = [
+                edited(user, document, response, generator("round", task, seed, name, t))
+                for t, (document, response) in enumerate(zip(documents, responses, strict=True))
+            ]
+    return documents, found
+
+
+def edited(user: User, document: Document, response: str, rng: np.random.Generator) -> Round:
+    """A user's edit of one response, with its cost."""
+    answer = user.answer(document, response, rng)
+    ratio = edit_ratio(response, answer.text) if answer.status == "ok" else np.nan
+    return Round(response, answer.text, ratio, answer.status)
+
+
+def episodes(rounds: Mapping[str, Sequence[Round]], rules: Mapping[str, tuple[Rule, Sequence[str]]], seed: int) -> Any:
+    """Rows of `episodes.parquet` for one test user: every policy alone, and every rule over its list of policies.
+
+    Args:
+        rounds: by policy, equally many.
+        rules: by name, a rule and the policies that it chooses from.
+        seed: of the rules' own draws.
+    """
+    frames = [_rows(name, [name] * len(own), own) for name, own in rounds.items()]
+    for name, (rule, listed) in rules.items():
+        arms = _choices(rule, [rounds[policy] for policy in listed], seed)
+        paid = [rounds[listed[arm]][t] for t, arm in enumerate(arms)]
+        frames.append(_rows(name, [listed[arm] for arm in arms], paid))
+    return pd.concat(frames, ignore_index=True)
+
+
+def rules(study: Study, trained: Sequence[str]) -> dict[str, tuple[Rule, list[str]]]:
+    """Algorithm 1 over the paper's list and over all trained policies, and uniform play, by the names in tables."""
+    ucb, few = UCB(alpha=study.settings.alpha * C_MAX, c_max=C_MAX), [name for name in LISTED if name in trained]
+    return {"late": (ucb, few), "late (all)": (ucb, list(trained)), "uniform": (Uniform(), few)}
+
+
+def _choices(rule: Rule, listed: Sequence[Sequence[Round]], seed: int) -> list[int]:
+    """The arm of each round; nothing is learned from a round in which the user did not answer."""
+    session, arms = Session(rule, len(listed), C_MAX, seed), []
+    for t in range(len(listed[0])):
+        arm = arms[-1] if session.waiting else session.choose()
+        arms.append(arm)
+        cost = min(listed[arm][t].ratio, C_MAX)
+        if np.isfinite(cost):
+            session.pay(cost)
+    return arms
+
+
+def _rows(method: str, arms: list[str], rounds: Sequence[Round]) -> pd.DataFrame:
+    ratios = np.array([one.ratio for one in rounds])
+    return pd.DataFrame(
+        {
+            "method": method,
+            "round": np.arange(1, len(rounds) + 1),
+            "arm": arms,
+            "cost": np.minimum(ratios, C_MAX),
+            "raw_cost": ratios,
+            "status": [one.status for one in rounds],
+        }
+    )
+
+
+def samples(documents: Sequence[Document], rounds: Mapping[str, Sequence[Round]], count: int) -> pd.DataFrame:
+    """The first rounds of every policy in full, for people to read."""
+    return pd.DataFrame(
+        [
+            {"method": name, "context": document.text, "response": one.response, "edit": one.edit, "cost": one.ratio}
+            for name, own in rounds.items()
+            for document, one in list(zip(documents, own, strict=True))[:count]
+        ]
+    )

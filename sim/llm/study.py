@@ -1,0 +1,196 @@
+"""One run of `medley llm`: agents, logs, learners and online rounds, each stored as soon as it is finished."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import jax.numpy as jnp
+import pandas as pd
+from sim.llm.users import User, make
+
+from sim import machine
+from sim.errors import BadInput
+from sim.files import atomic_file, write_text
+from sim.llm import agent as agents
+from sim.llm import checkpoints, folder, learners, protocol, speed
+from sim.llm import logs as log_files
+from sim.llm.agent import Agent
+from sim.llm.folder import parquet
+from sim.llm.learners import Learner
+from sim.llm.meter import Meter
+from sim.llm.presets import Study
+from sim.llm.seeds import number
+from sim.llm.transformer import Transformer
+
+TEST_USERS = ("strong", "other")
+"""Who edits online: the strong user, and the one with other wording of the same preferences."""
+
+SHOWN = 4
+"""Rounds of every policy that are stored in full."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every part of a run needs.
+
+    Fields:
+        study: what is run.
+        folder: of the results.
+        meter: hears of the work that is done.
+        log: the log of a user's own instead of simulated ones.
+        users: test users by name.
+    """
+
+    study: Study
+    folder: Path
+    meter: Meter
+    log: pd.DataFrame | None = None
+    users: Mapping[str, User] = field(default_factory=lambda: {name: make(name) for name in TEST_USERS})
+
+
+def run(
+    study: Study,
+    out: Path,
+    *,
+    resume: bool = False,
+    log: pd.DataFrame | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Run a study into a folder.
+
+    Args:
+        study: what to run.
+        out: the result folder.
+        resume: go on with what the folder holds.
+        log: from `sim.llm.logs.read`: learn from these edits instead of from simulated users'.
+        progress: called with (work done, work in all), in steps of training.
+
+    Raises:
+        BadInput: a folder that cannot be used, or holds a study with other settings; a log too short to learn from.
+    """
+    started = monotonic()
+    with ExitStack() as stack:
+        stack.callback(folder.opened(study, out, resume, log).close)
+        bench = Bench(study, out, Meter(work(study), progress), log)
+        for task in study.tasks:
+            found = agents.agent(study, task, out / "models" / task, bench.meter.add)
+            for user in study.users:
+                for seed in range(study.settings.seeds):
+                    _setting(bench, task, user, seed, found)
+        folder.finish(out)
+        write_text(out / "speed.json", json.dumps(speed.measure(study, found), indent=2) + "\n")
+        seconds = {"finished": datetime.now(UTC).isoformat(timespec="seconds"), "wall_seconds": monotonic() - started}
+        write_text(out / "provenance.json", json.dumps(machine.made_with() | seconds, indent=2, sort_keys=True) + "\n")
+    return out
+
+
+def work(study: Study) -> int:
+    """The steps of training in all; generation takes about a tenth of the time and is not counted."""
+    s = study.settings
+    settings = sum(_steps(study, seed) for seed in range(s.seeds))
+    return len(study.tasks) * (s.pretraining_steps + len(study.users) * settings)
+
+
+def _steps(study: Study, seed: int) -> int:
+    """The steps of training for one log; the first tries all learning rates."""
+    tried = len(study.settings.learning_rates) if seed == 0 else 1
+    return study.settings.steps * tried * len(learners.learners(study.settings))
+
+
+def _setting(bench: Bench, task: str, user: str, seed: int, agent: Agent) -> None:
+    """One log of one user: learn from it and play the online rounds."""
+    stem, end = f"{task}-{user}-{seed}", bench.meter.done + _steps(bench.study, seed)
+    places = {name: bench.folder / name / f"{stem}.parquet" for name in ("episodes", "samples")}
+    if not all(place.exists() for place in places.values()):
+        log = _log(bench, task, user, seed, agent)
+        policies = {"reference": agent.reference} | dict(_trained(bench, task, user, seed, agent, log))
+        _play(bench, task, seed, agent, policies, {"task": task, "training_user": user}, places)
+    bench.meter.reach(end)
+
+
+def _log(bench: Bench, task: str, user: str, seed: int, agent: Agent) -> pd.DataFrame:
+    path = bench.folder / "logs" / f"{task}-{user}-{seed}.parquet"
+    if bench.log is not None:
+        return bench.log[bench.log["task"] == task].reset_index(drop=True)
+    if not path.exists():
+        given = protocol.drafts(bench.study, task, agent, seed)
+        log_files.write(path, protocol.logged(task, user, make(user), given, seed), empty_responses=True)
+    return log_files.read(path, empty_responses=True)
+
+
+def _trained(
+    bench: Bench, task: str, user: str, seed: int, agent: Agent, log: pd.DataFrame
+) -> Iterator[tuple[str, Transformer]]:
+    """Every learner's policy, from its checkpoint where there is one."""
+    settings, models = bench.study.settings, bench.folder / "models" / task
+    known: learners.Examples | None = None
+    for name, learner in learners.learners(settings).items():
+        path = models / f"{user}-{seed}" / f"{name}.safetensors"
+        if not path.exists():
+            if known is None:
+                known = learners.examples(log, agent.vocabulary, agent.reference, jnp.dtype(settings.dtype))
+            _train(bench, (task, user, seed, name), learner, known, agent, path)
+        yield name, checkpoints.read(path, agent.reference)[0]
+
+
+def _train(
+    bench: Bench, which: tuple[str, str, int, str], learner: Learner, log: learners.Examples, agent: Agent, path: Path
+) -> None:
+    """Train one learner: at every learning rate on the first log, at the chosen one on the others."""
+    task, user, seed, name = which
+    settings, started = bench.study.settings, monotonic()
+    data = learners.arrays(learner, log, agent.vocabulary, agent.reference, settings, number("cost", *which))
+    rates = [_chosen_rate(bench, task, user, name)] if seed else settings.learning_rates
+    fits = list(learners.fit(learner, data, agent.reference, settings, rates, number("order", *which), bench.meter.add))
+    won = learners.best(fits)
+    about = {"task": task, "training_user": user, "method": name, "seed": seed, "steps": settings.steps}
+    tried = [
+        about | {"learning_rate": one.learning_rate, "held_out": one.held_out, "strength": one.strength,
+                 "status": one.status, "chosen": i == won}
+        for i, one in enumerate(fits)
+    ]  # fmt: skip
+    checkpoints.write(path, fits[won].policy, {"tried": tried, "seconds": monotonic() - started})
+
+
+def _chosen_rate(bench: Bench, task: str, user: str, name: str) -> float:
+    """The learning rate that was chosen on the first log."""
+    notes = checkpoints.notes_of(bench.folder / "models" / task / f"{user}-0" / f"{name}.safetensors")
+    return next(one["learning_rate"] for one in notes["tried"] if one["chosen"])
+
+
+def _play(
+    bench: Bench,
+    task: str,
+    seed: int,
+    agent: Agent,
+    policies: dict[str, Transformer],
+    about: dict[str, Any],
+    places: dict[str, Path],
+) -> None:
+    documents, found = protocol.played(bench.study, task, policies, agent, bench.users, seed)
+    rules = protocol.rules(bench.study, [name for name in policies if name != "reference"])
+    rows, shown = [], []
+    for test_user in bench.users:
+        rounds = {policy: found[test_user, policy] for policy in policies}
+        labels = about | {"test_user": test_user}
+        rows.append(protocol.episodes(rounds, rules, seed).assign(**labels, seed=seed))
+        shown.append(protocol.samples(documents, rounds, SHOWN).assign(**labels, seed=seed))
+    for name, frames in (("samples", shown), ("episodes", rows)):
+        with atomic_file(places[name]) as file:
+            file.write(parquet(pd.concat(frames, ignore_index=True)))
+
+
+def check_log(log: pd.DataFrame, study: Study) -> None:
+    """Refuse a log that is too short for the study, or of tasks that it does not have."""
+    for task in study.tasks:
+        rows, least = int((log["task"] == task).sum()), study.settings.held_out + 1
+        if rows < least:
+            raise BadInput(
+                f"--log: expected at least {least} examples of task '{task}' ({study.settings.held_out} of them are"
+                f" held out), got {rows}; bring more, or choose --task, or --set held_out=N"
+            )
