@@ -1,1 +1,1 @@
-"""The language-model module: a small text world, users who edit what an agent wrote, and what an edit costs."""
+"""A small language model that learns from the edits of simulated users, in the layout of the paper's experiments."""
