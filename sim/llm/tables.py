@@ -72,7 +72,7 @@ class Table:
     @cached_property
     def common(self) -> np.ndarray:
         """Which seeds have rows in every setting, (N,)."""
-        return np.isfinite(self.cost).any(axis=0).all(axis=0)
+        return np.asarray(np.isfinite(self.cost).any(axis=0).all(axis=0))
 
     @cached_property
     def whole(self) -> list[str]:
