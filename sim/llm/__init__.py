@@ -1,1 +1,1 @@
-"""A small language model that learns from the edits of simulated users, in the layout of the paper's experiments."""
+"""The language-model module: users who edit text, the agent that learns from them, and what its logs tell theory."""
