@@ -39,8 +39,13 @@ def listed(numbers: pd.DataFrame) -> list[str]:
     return columns[columns.index("round") + 1 : columns.index("logs")]
 
 
-def figure(numbers: pd.DataFrame) -> Figure:
-    """A row of panels per rule, a panel per setting, of one test user."""
+def figure(numbers: pd.DataFrame, share: str = "share of logs") -> Figure:
+    """A row of panels per rule, a panel per setting, of one test user.
+
+    Args:
+        numbers: from `numbers`.
+        share: what the vertical axis is called.
+    """
     settings, rules = distinct(numbers["setting"]), distinct(numbers["method"])
     size = (style.PAGE if len(settings) > 1 else style.COLUMN, (0.95 if len(settings) > 1 else 0.7) * len(rules) + 0.9)
     drawn, places = plt.subplots(
@@ -54,17 +59,28 @@ def figure(numbers: pd.DataFrame) -> Figure:
         ax.set_title(title(setting).replace(", ", "\n"), loc="left", fontsize=7)
     for ax in places[-1]:
         ax.set_xlabel("round")
-    drawn.supylabel("share of logs", fontsize=8)
-    patches = [Patch(color=look.colour, label=arm) for arm, look in looks(listed(numbers)).items()]
+    drawn.supylabel(share, fontsize=8)
+    names = listed(numbers)
+    faces = zip(names, looks(names).values(), _hatches(names), strict=True)
+    patches = [Patch(fc=look.colour, ec="white", lw=0, hatch=hatch, label=arm) for arm, look, hatch in faces]
     drawn.legend(handles=patches, loc="outside lower center", ncols=min(len(patches), 5), frameon=False)
     return drawn
+
+
+def _hatches(names: list[str]) -> list[str]:
+    """Stripes for variants of a learner, whose areas have its colour."""
+    colours = [look.colour for look in looks(names).values()]
+    return ["////" if colour in colours[:i] else "" for i, colour in enumerate(colours)]
 
 
 def draw(here: pd.DataFrame, ax: Axes) -> Axes:
     """One panel: the shares of the policies, stacked."""
     names, rounds = listed(here), here["round"].to_numpy()
     colours = [look.colour for look in looks(names).values()]
-    ax.stackplot(rounds, here[names].to_numpy().T, colors=colours, step="post", lw=0)
+    areas = ax.stackplot(rounds, here[names].to_numpy().T, colors=colours, step="post", lw=0)
+    for area, hatch in zip(areas, _hatches(names), strict=True):
+        if hatch:
+            area.set(hatch=hatch, edgecolor="white")
     ax.set(xlim=(1, max(rounds[-1], 2)), ylim=(0, 1), yticks=[0, 0.5, 1])
     if rounds[-1] >= LONG:
         ax.set_xscale("log")

@@ -1,5 +1,8 @@
 """The expected edit cost per round so far, of every method in every setting, against the round."""
 
+from collections.abc import Callable
+
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,12 +13,16 @@ from figures.online_parts import INTERVAL, LONG, counts_of, distinct, looks, mar
 from sim.online.gaps import in_order, kinds_of
 from sim.summary import means_and_intervals
 
+Intervals = Callable[[np.ndarray], np.ndarray]
+Limits = Callable[[pd.DataFrame], tuple[float, float]]
 
-def numbers(online: pd.DataFrame) -> pd.DataFrame:
+
+def numbers(online: pd.DataFrame, intervals: Intervals = means_and_intervals) -> pd.DataFrame:
     """A row per test user, setting, method and recorded round: the running mean of J over logs with its interval.
 
     Args:
         online: from `sim.load(folder, "online.parquet")`; methods without a cost are left out.
+        intervals: mean, low and high of every column of a table with a row per log.
     """
     costly = online[online["expected_cost"].notna()]
     methods, alone = in_order(costly), kinds_of(costly).alone
@@ -23,29 +30,38 @@ def numbers(online: pd.DataFrame) -> pd.DataFrame:
     for (user, setting), here in costly.groupby(["test_user", "setting"], sort=False, observed=True):
         for method in (method for method in methods if (here["method"] == method).any()):
             left = {"test_user": str(user), "setting": str(setting), "method": method, "alone": method in alone}
-            frames.append(_running(here[here["method"] == method]).assign(**left)[[*left, *_MEANS, "logs"]])
+            running = _running(here[here["method"] == method], intervals)
+            frames.append(running.assign(**left)[[*left, *_MEANS, "logs"]])
     return pd.concat(frames, ignore_index=True).assign(**counts_of(online))
 
 
 _MEANS = ["round", "mean", "low", "high"]
 
 
-def _running(own: pd.DataFrame) -> pd.DataFrame:
+def _running(own: pd.DataFrame, intervals: Intervals) -> pd.DataFrame:
     table = own.pivot(index="seed", columns="round", values="expected_cost")
     table = table / table.columns.to_numpy()
-    found = pd.DataFrame(means_and_intervals(table.to_numpy()), columns=_MEANS[1:])
+    found = pd.DataFrame(intervals(table.to_numpy()), columns=_MEANS[1:])
     return found.assign(round=table.columns.to_numpy(), logs=len(table))
 
 
-def figure(numbers: pd.DataFrame) -> Figure:
-    """A panel per setting of one test user."""
+def figure(numbers: pd.DataFrame, limits: Limits | None = None) -> Figure:
+    """A panel per setting of one test user.
+
+    Args:
+        numbers: from `numbers`.
+        limits: of the vertical axis, from the numbers of a panel; default: around all that is drawn.
+    """
     settings = distinct(numbers["setting"])
     drawn, places = panels.side_by_side(len(settings), 2.3, share=False)
     for ax, setting in zip(places, settings, strict=True):
         ax.set_xlim(1, numbers["round"].max())
         if numbers["round"].max() >= LONG:
             ax.set_xscale("log")
-        draw(numbers[numbers["setting"] == setting], ax)
+        here = numbers[numbers["setting"] == setting]
+        if limits:
+            ax.set_ylim(limits(here))
+        draw(here, ax)
         ax.set_title(title(setting), loc="left")
     panels.label_outer(places)
     return drawn

@@ -19,6 +19,8 @@ INTERVAL = f"{100 * LEVEL:g}%"
 
 
 _LATE = {
+    "late": style.Look("#000000", "", "-"),
+    "late (all)": style.Look("#000000", "", (0, (3, 1))),
     "late (alpha theory)": style.Look("#555555", "", "--"),
     "late (alpha theory, warm start)": style.Look("#999999", "", "--"),
     "late (alpha 0.1)": style.Look("#000000", "", "-"),

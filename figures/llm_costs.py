@@ -1,0 +1,59 @@
+"""The mean edit cost so far of every method, against the round: the paper's Figure 2."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from figures import online_costs
+from figures.online_parts import INTERVAL, users
+from sim.llm.tables import half_interval, mean_over_seeds, settings_of
+
+EARLY = 0.05
+"""The part of the rounds at the beginning whose means of a few episodes do not set the vertical axis."""
+
+
+def numbers(online: pd.DataFrame) -> pd.DataFrame:
+    """A row per test user, setting, method and recorded round: the mean over logs with Student's interval.
+
+    Args:
+        online: the rows of online.parquet; methods without a cost are left out.
+    """
+    return online_costs.numbers(with_titles(online), _intervals)
+
+
+def with_titles(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows in the order of the tables, settings named as panels name them: "email, logs of the weak user"."""
+    order = settings_of(rows)
+    settings = [*zip(rows["task"].astype(str), rows["training_user"].astype(str), strict=True)]
+    # Stable, so that the rows of a method stay in their order.
+    place = [(user != "strong", order.index(at)) for user, at in zip(rows["test_user"], settings, strict=True)]
+    named = rows.assign(setting=[f"{task}, logs of the {user} user" for task, user in settings])
+    return named.iloc[sorted(range(len(place)), key=place.__getitem__)].reset_index(drop=True)
+
+
+def _intervals(table: np.ndarray) -> np.ndarray:
+    mean, half = mean_over_seeds(table.T), half_interval(table.T)
+    return np.column_stack([mean, mean - half, mean + half])
+
+
+def figure(numbers: pd.DataFrame) -> Figure:
+    """A panel per setting of one test user."""
+    return online_costs.figure(numbers, _limits)
+
+
+def _limits(numbers: pd.DataFrame) -> tuple[float, float]:
+    settled = numbers[numbers["round"] >= EARLY * numbers["round"].max()]
+    low, high = float(settled["mean"].min()), float(settled["mean"].max())
+    room = 0.06 * (high - low) or 0.1
+    return max(0.0, low - room), high + room
+
+
+def caption(numbers: pd.DataFrame) -> str:
+    """What the figure shows, of how many logs."""
+    logs = int(numbers["logs"].max())
+    bands = f", thick with Student's {INTERVAL} intervals over logs" if logs > 1 else ", thick"
+    return (
+        f"{users(numbers)}  Edit cost per round, averaged from the first round to the one shown, mean over {logs} "
+        f"log{'' if logs == 1 else 's'}: policies played alone (thin), rules that pick among them ({bands[2:]}).  "
+        "Early rounds, means of a few edits, may lie outside."
+    )
