@@ -206,6 +206,59 @@ def figures(
 
 
 @app.command()
+def llm(
+    preset: Annotated[
+        str | None, typer.Option(help="micro, tiny (two processor cores; the default) or small (a GPU).")
+    ] = None,
+    task: Annotated[
+        list[str] | None, typer.Option(help="summarization or email; may be repeated; default: both.")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(help="Logs per task and user; the same as --set seeds=N.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Result folder; default runs/llm-<preset>-<UTC time>.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue, extend or redraw what --out holds.")] = False,
+    log: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Learn from this log (Parquet) instead of simulated users'.")
+    ] = None,
+    set_: SetOption = None,
+) -> None:
+    """Learn from edits with a small language model: the paper's tables, online curves, samples, theory from the log."""
+    from sim import BadInput
+    from sim.compiled import cache_compiled_code
+
+    if resume and out is None:
+        raise BadInput("--resume: which folder? add --out DIR")
+    try:
+        from sim.llm import presets, study
+        from sim.llm.folder import settings_of
+        from sim.llm.logs import read
+    except ModuleNotFoundError as error:
+        raise BadInput(f"medley llm: needs the package '{error.name}'; pip install 'medley[llm]'") from None
+    stored = settings_of(out) if resume and out is not None else None
+    chosen = presets.study(preset, task, seeds, set_, stored)
+    given = None if log is None else read(log)
+    if given is not None and not set(given["task"]) & set(chosen.tasks):
+        from bounds.from_logs import of_log
+
+        print(of_log(given))
+        return
+    chosen, given = study.of_log(chosen, given)
+    folder, told = out or _fresh_folder(f"llm-{chosen.preset}"), list[str]()
+    cache_compiled_code()
+    with _progress(f"llm {chosen.preset}", "step") as progress:
+        study.run(
+            chosen, folder, resume=resume, log=given, progress=progress,
+            finish=lambda: told.append(_finished_llm(folder)),
+        )  # fmt: skip
+    print(f"{told[0]}\n\nResults: {folder}/report.html")
+
+
+def _finished_llm(folder: Path) -> str:
+    from figures.llm_results import finish
+
+    return finish(folder)
+
+
+@app.command()
 def bench(
     json_: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
     scaling: Annotated[bool, typer.Option("--scaling", help="Measure how time and memory grow, and draw it.")] = False,
@@ -328,6 +381,7 @@ def _noting_interrupts() -> list[int]:
 _GOES_ON = {
     "run": "; what is finished is stored, and medley run --resume --out DIR goes on",
     "figures": "; what is finished is stored, and the same command with --out DIR goes on",
+    "llm": "; what is finished is stored, and the same command with --resume --out DIR goes on",
 }
 
 

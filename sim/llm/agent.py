@@ -7,13 +7,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from sim.llm.documents import draw
-from sim.llm.responses import demonstrate
 
 from sim.files import write_text
 from sim.llm import checkpoints, training, vocabulary
+from sim.llm.documents import draw
 from sim.llm.objectives import supervision
 from sim.llm.presets import Study
+from sim.llm.responses import demonstrate
 from sim.llm.seeds import generator, number
 from sim.llm.training import Schedule
 from sim.llm.transformer import Shape, Transformer, initial

@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import io
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,6 +15,7 @@ import tomli_w
 from sim.errors import BadInput
 from sim.files import atomic_file, empty_folder, write_text
 from sim.llm import checkpoints
+from sim.llm import logs as log_files
 from sim.llm.presets import Study
 from sim.summary import where
 
@@ -48,16 +50,10 @@ def opened(study: Study, path: Path, resume: bool, log: pd.DataFrame | None) -> 
     return lock
 
 
-def settings(path: Path) -> dict[str, Any]:
-    """The stored settings of a run.
-
-    Raises:
-        BadInput: no such run, or settings that cannot be read.
-    """
+def settings_of(path: Path) -> dict[str, Any] | None:
+    """The stored settings of a run; None where none is stored."""
     stored = path / "settings.toml"
-    if not stored.exists():
-        raise BadInput(f"{path}: expected the folder of a medley llm run (no settings.toml there)")
-    return _read(stored)
+    return _read(stored) if stored.exists() else None
 
 
 def finish(path: Path) -> None:
@@ -69,6 +65,17 @@ def finish(path: Path) -> None:
     tried = candidates(path / "models")
     write(path / "candidates.parquet", tried)
     write(path / "trained.parquet", tried[tried["chosen"]].drop(columns="chosen"))
+
+
+def logs(path: Path) -> Iterator[tuple[pd.DataFrame, int]]:
+    """The logs of every task and user together, and how many examples of one the learners were trained on."""
+    table = settings_of(path) or {}
+    for task in table["tasks"]:
+        for user in table["users"]:
+            found = [
+                log_files.read(one, empty_responses=True) for one in sorted((path / "logs").glob(f"{task}-{user}-*"))
+            ]
+            yield pd.concat(found, ignore_index=True), len(found[0]) - table["settings"]["held_out"]
 
 
 def write(path: Path, rows: pd.DataFrame) -> None:

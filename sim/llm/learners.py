@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 from rapidfuzz.distance import Levenshtein
-from sim.llm.costs import C_MAX
 
 from sim.llm import cost_models, decoding, training
+from sim.llm.costs import C_MAX
 from sim.llm.objectives import OBJECTIVES, Trainable
 from sim.llm.presets import Preset
 from sim.llm.training import Data, Schedule

@@ -18,16 +18,26 @@ Batch = Mapping[str, Array]
 Settings = Mapping[str, Array]
 
 
+SWIFT = 100.0
+"""Adam moves every number by about the learning rate a step, which is too little for log-odds."""
+
+
 class Trainable(NamedTuple):
     """What an objective trains.
 
     Fields:
         policy: pi.
-        log_odds_redrawn: of the strength s with which a user re-draws a word; used by `edit_model` alone.
+        redrawn: the log-odds of the strength s with which a user re-draws a word, divided by `SWIFT`; used by
+            `edit_model` alone.
     """
 
     policy: Transformer
-    log_odds_redrawn: Float[Array, ""]
+    redrawn: Float[Array, ""]
+
+    @property
+    def log_odds_redrawn(self) -> Float[Array, ""]:
+        """log s / (1 - s)."""
+        return SWIFT * self.redrawn
 
 
 Objective = Callable[[Trainable, Batch, Settings, jnp.dtype], Float[Array, " B"]]

@@ -1,16 +1,16 @@
 """How large a study of the language model is: presets, and single settings over them."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from sim.llm.domains import TASKS
-from sim.llm.users import USERS
 
 from sim.errors import BadInput, choose
+from sim.llm.domains import TASKS
 from sim.overrides import parse
 
 Words = tuple[str, ...]
+Rate = Annotated[float, Field(gt=0, le=1)]
 
 
 class Preset(BaseModel):
@@ -47,19 +47,19 @@ class Preset(BaseModel):
     domains: int = Field(2, ge=0, le=5)
     facts: int = Field(3, ge=1, le=6)
     vocabulary: int = Field(1024, ge=300, le=65536)
-    document: int = Field(56, ge=8, le=2048)
+    document: int = Field(48, ge=8, le=2048)
     response: int = Field(56, ge=8, le=2048)
     width: int = Field(96, ge=8, le=8192)
     layers: int = Field(3, ge=1, le=128)
     heads: int = Field(4, ge=1, le=128)
     hidden: int = Field(256, ge=8, le=65536)
     pretraining_documents: int = Field(20_000, ge=1)
-    pretraining_steps: int = Field(1500, ge=1)
+    pretraining_steps: int = Field(800, ge=1)
     pretraining_rate: float = Field(3e-3, gt=0, le=1)
     logged: dict[str, int] = {"summarization": 2000, "email": 1000}
     held_out: int = Field(200, ge=1)
     steps: int = Field(60, ge=1)
-    learning_rates: list[float] = Field([3e-4, 1e-3], min_length=1)
+    learning_rates: list[Rate] = Field([3e-4, 1e-3], min_length=1)
     batch: int = Field(64, ge=1, le=65536)
     rounds: int = Field(200, ge=1, le=1_000_000)
     seeds: int = Field(3, ge=1, le=1000)
@@ -119,40 +119,33 @@ class Study:
 
 
 def study(
-    preset: str = "tiny", tasks: list[str] | None = None, seeds: int | None = None, overrides: list[str] | None = None
+    preset: str | None = None,
+    tasks: list[str] | None = None,
+    seeds: int | None = None,
+    overrides: list[str] | None = None,
+    stored: dict[str, Any] | None = None,
 ) -> Study:
     """A study: a preset, the tasks, and single settings over the preset's.
 
     Args:
-        preset: of `PRESETS`.
-        tasks: default: both.
+        preset: of `PRESETS`; default: what is stored, else tiny.
+        tasks: default: what is stored, else both.
         seeds: the same as the override "seeds=N".
         overrides: "key=value", the value in TOML.
+        stored: from `Study.as_table`; its settings are kept where nothing else is said.
 
     Raises:
-        BadInput: unknown names, values of the wrong type or range.
+        BadInput: unknown names, values of the wrong type or range, a stored table of another kind.
     """
-    choose("preset", preset, PRESETS)
-    chosen = tuple(dict.fromkeys(tasks or TASKS))
+    kept = stored if stored is not None and preset in (None, stored.get("preset")) else None
+    name = str(kept["preset"]) if kept else preset or "tiny"
+    choose("preset", name, PRESETS)
+    chosen = tuple(dict.fromkeys(tasks or (kept or {}).get("tasks", TASKS)))
     for task in chosen:
         choose("task", task, TASKS)
+    base = PRESETS[name].model_dump() | (kept or {}).get("settings", {})
     given = dict(parse(text) for text in [*(overrides or []), *([f"seeds={seeds}"] if seeds is not None else [])])
-    return Study(preset, _checked(PRESETS[preset].model_dump() | given), chosen)
-
-
-def from_table(table: dict[str, Any]) -> Study:
-    """The study that was stored.
-
-    Raises:
-        BadInput: a table of another kind.
-    """
-    try:
-        tasks, users = tuple(table["tasks"]), tuple(table["users"])
-        for user in users:
-            choose("user", user, USERS)
-        return Study(table["preset"], _checked(table["settings"]), tasks, users)
-    except (KeyError, TypeError) as error:
-        raise BadInput(f"settings.toml: expected the settings of a study, but {error} is missing or wrong") from None
+    return Study(name, _checked(base | given), chosen)
 
 
 def _checked(values: dict[str, Any]) -> Preset:

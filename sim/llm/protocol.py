@@ -6,15 +6,15 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from sim.llm.costs import C_MAX, edit_ratio
-from sim.llm.documents import Document, draw
-from sim.llm.users import User
 
 from sim.llm import decoding
 from sim.llm.agent import Agent
+from sim.llm.costs import C_MAX, edit_ratio
+from sim.llm.documents import Document, draw
 from sim.llm.presets import Study
 from sim.llm.seeds import generator, number
 from sim.llm.transformer import Transformer
+from sim.llm.users import User
 from sim.online import UCB, Rule, Session, Uniform
 
 LISTED = ("sup", "pref", "early")

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -11,7 +11,6 @@ from typing import Any
 
 import jax.numpy as jnp
 import pandas as pd
-from sim.llm.users import User, make
 
 from sim import machine
 from sim.errors import BadInput
@@ -26,6 +25,7 @@ from sim.llm.meter import Meter
 from sim.llm.presets import Study
 from sim.llm.seeds import number
 from sim.llm.transformer import Transformer
+from sim.llm.users import User, make
 
 TEST_USERS = ("strong", "other")
 """Who edits online: the strong user, and the one with other wording of the same preferences."""
@@ -60,6 +60,7 @@ def run(
     resume: bool = False,
     log: pd.DataFrame | None = None,
     progress: Callable[[int, int], None] | None = None,
+    finish: Callable[[], None] | None = None,
 ) -> Path:
     """Run a study into a folder.
 
@@ -69,6 +70,7 @@ def run(
         resume: go on with what the folder holds.
         log: from `sim.llm.logs.read`: learn from these edits instead of from simulated users'.
         progress: called with (work done, work in all), in steps of training.
+        finish: called at the end, while the folder is still closed to other runs.
 
     Raises:
         BadInput: a folder that cannot be used, or holds a study with other settings; a log too short to learn from.
@@ -86,6 +88,8 @@ def run(
         write_text(out / "speed.json", json.dumps(speed.measure(study, found), indent=2) + "\n")
         seconds = {"finished": datetime.now(UTC).isoformat(timespec="seconds"), "wall_seconds": monotonic() - started}
         write_text(out / "provenance.json", json.dumps(machine.made_with() | seconds, indent=2, sort_keys=True) + "\n")
+        if finish is not None:
+            finish()
     return out
 
 
@@ -115,8 +119,8 @@ def _setting(bench: Bench, task: str, user: str, seed: int, agent: Agent) -> Non
 
 def _log(bench: Bench, task: str, user: str, seed: int, agent: Agent) -> pd.DataFrame:
     path = bench.folder / "logs" / f"{task}-{user}-{seed}.parquet"
-    if bench.log is not None:
-        return bench.log[bench.log["task"] == task].reset_index(drop=True)
+    if not path.exists() and bench.log is not None:
+        log_files.write(path, bench.log[bench.log["task"] == task], empty_responses=True)
     if not path.exists():
         given = protocol.drafts(bench.study, task, agent, seed)
         log_files.write(path, protocol.logged(task, user, make(user), given, seed), empty_responses=True)
@@ -185,12 +189,20 @@ def _play(
             file.write(parquet(pd.concat(frames, ignore_index=True)))
 
 
-def check_log(log: pd.DataFrame, study: Study) -> None:
-    """Refuse a log that is too short for the study, or of tasks that it does not have."""
-    for task in study.tasks:
+def of_log(study: Study, log: pd.DataFrame | None) -> tuple[Study, pd.DataFrame | None]:
+    """The study that learns from a log of a user's own, called "log" in tables: of those of its tasks that the log has.
+
+    Raises:
+        BadInput: a log that is too short.
+    """
+    if log is None:
+        return study, None
+    tasks = tuple(task for task in study.tasks if (log["task"] == task).any())
+    for task in tasks:
         rows, least = int((log["task"] == task).sum()), study.settings.held_out + 1
         if rows < least:
             raise BadInput(
                 f"--log: expected at least {least} examples of task '{task}' ({study.settings.held_out} of them are"
                 f" held out), got {rows}; bring more, or choose --task, or --set held_out=N"
             )
+    return replace(study, tasks=tasks, users=("log",)), log.assign(user="log")

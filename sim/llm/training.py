@@ -1,6 +1,6 @@
 """Gradient descent on an objective: batches are drawn inside the compiled code, so that nothing waits for data."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -60,7 +60,7 @@ def begin(policy: Transformer) -> Run:
 
 
 def train(
-    run: Run, objective: Objective, settings: Settings, data: Data, schedule: Schedule, seed: int
+    run: Run, objective: Objective, settings: Mapping[str, float], data: Data, schedule: Schedule, seed: int
 ) -> Iterator[tuple[Run, Float[np.ndarray, " S"]]]:
     """Train to the end of the schedule; a run that was stopped goes on as if it had not been.
 
@@ -88,7 +88,12 @@ def train(
 
 
 def mean_loss(
-    trainable: Trainable, objective: Objective, settings: Settings, data: Data, batch: int, dtype: jnp.dtype
+    trainable: Trainable,
+    objective: Objective,
+    settings: Mapping[str, float],
+    data: Data,
+    batch: int,
+    dtype: jnp.dtype,
 ) -> float:
     """The mean of the objective over all examples."""
     rows = len(data["documents"])

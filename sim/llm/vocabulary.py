@@ -80,14 +80,15 @@ def trained(texts: Iterable[str], size: int, document: int, response: int) -> Vo
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    # A text that spells a mark is text: no mark comes from a user or a document.
-    tokenizer.encode_special_tokens = True
-    return Vocabulary(tokenizer, document, response)
+    return read(tokenizer.to_str(), document, response)
 
 
 def read(text: str, document: int, response: int) -> Vocabulary:
-    """The vocabulary that was stored as JSON."""
-    return Vocabulary(Tokenizer.from_str(text), document, response)
+    """The vocabulary that was stored as JSON, with the lengths of documents and responses."""
+    tokenizer = Tokenizer.from_str(text)
+    # A text that spells a mark is text: no mark comes from a user or a document.  This is not stored.
+    tokenizer.encode_special_tokens = True
+    return Vocabulary(tokenizer, document, response)
 
 
 def _padded(rows: list[list[int]], length: int, left: bool) -> np.ndarray:

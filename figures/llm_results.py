@@ -1,0 +1,27 @@
+"""What is made of a finished run of `medley llm`: theory from its logs, figures, report and summary."""
+
+import json
+from pathlib import Path
+
+from bounds import from_logs
+from figures import llm, llm_report
+from sim.files import write_text
+from sim.llm import stored
+from sim.llm.findings import text_tables
+from sim.llm.folder import logs
+from sim.llm.tables import outcome, tables
+from sim.llm.traits import TRAITS
+
+STEPS = {"Figures and report again, or what is missing": "medley llm --resume --out FOLDER"}
+
+
+def finish(folder: Path) -> str:
+    """Write theory.json, the figures, report.html and summary.txt of a result folder; returns the summary."""
+    found = stored.read(folder)
+    predicted = [one for rows, n in logs(folder) for one in from_logs.prediction(rows, TRAITS, n)]
+    compared = from_logs.compare(predicted, outcome(tables(found.online)[0]))
+    write_text(folder / "theory.json", json.dumps(predicted, indent=2, allow_nan=False) + "\n")
+    summary = f"{text_tables(found.online)}\n\n{from_logs.readable(predicted, compared)}"
+    llm_report.write(folder, found, llm.save_all(found, folder / "figures"), predicted, STEPS)
+    write_text(folder / "summary.txt", summary + "\n")
+    return summary
