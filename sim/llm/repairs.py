@@ -56,7 +56,7 @@ def _without_repetition(lines: list[Line]) -> list[Line]:
 
 def _kept(pieces: list[str], seen: set[str]) -> list[str]:
     kept = []
-    for piece, following in zip(pieces, [*pieces[1:], ""], strict=True):
+    for piece, following in zip(pieces, [*pieces[1:], ""], strict=False):
         if piece in PROMPTS:
             keep = following not in PROMPTS and not is_frame(following) and following != ""
         elif is_frame(piece):
@@ -121,7 +121,7 @@ def _states(clause: str, label: str, entity: str) -> bool:
     # "the LABEL is [adverb] ENTITY", or "ENTITY is [adverb] the LABEL".
     words = (turned(clause) or clause).split()
     adverb = words[3:-1]
-    return [*words[:3], words[-1]] == ["the", label, "is", entity] and (not adverb or _is_adverb(adverb))
+    return [*words[:3], *words[-1:]] == ["the", label, "is", entity] and (not adverb or _is_adverb(adverb))
 
 
 def _is_adverb(words: list[str]) -> bool:
