@@ -19,14 +19,14 @@ EVERY = [trait.name for trait in ORDER]
 BY_NAME = {trait.name: trait for trait in ORDER}
 # "No closing" takes away what these two put there, and they make it untrue.
 CLOSINGS = {"letter", "thanks", "no closing"}
-OPPOSITE = [{"simple", "formal"}]
 
 GIVEN = {
     "simple": "The mayor is truly Zoreka and Sorgate is really the city. The turnout is surely 4711. That is all.",
     "formal": "The mayor is evidently Zoreka and Sorgate is reportedly the city. The turnout is apparently 4711."
     " That is all.",
-    "parallel": "The mayor is evidently Zoreka and the city is really Sorgate. The turnout is surely 4711. That is all.",
     "brief": "The mayor is evidently Zoreka and Sorgate is really the city. The turnout is surely 4711.",
+    "parallel": "The mayor is evidently Zoreka and the city is really Sorgate. The turnout is surely 4711."
+    " That is all.",
     "short": "The mayor is evidently Zoreka. Sorgate is really the city. The turnout is surely 4711. That is all.",
     "second person": "You see the mayor is evidently Zoreka and Sorgate is really the city. You see the turnout is"
     " surely 4711. You see that is all.",
@@ -65,7 +65,7 @@ def test_a_rewriter_writes_what_is_expected(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EVERY)
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(text=ANY_TEXT, wording=st.sampled_from(phrases.WORDINGS))
 def test_any_text_gets_the_trait_and_keeps_its_facts(name: str, text: str, wording: str) -> None:
     trait = BY_NAME[name]
@@ -81,11 +81,12 @@ def test_any_text_gets_the_trait_and_keeps_its_facts(name: str, text: str, wordi
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_a_rewriter_leaves_the_other_traits_as_they_were(domain: str, facts: int, wording: str) -> None:
     traits = traits_of(DOMAINS[domain].task)
-    for _, response in demonstrated(domain, 25, facts):
+    for _, response in demonstrated(domain, 4, facts):
         had = {trait.name: trait.has(response) for trait in traits}
         for trait in traits:
             given = trait.give(response, wording)
-            changed = {other.name for other in traits if other.has(given) != had[other.name]} - {trait.name}
+            lines = parse(given)
+            changed = {other.name for other in traits if other.checker(lines) != had[other.name]} - {trait.name}
             assert not changed - (CLOSINGS if trait.name in CLOSINGS else set()), (trait.name, response, given)
 
 
@@ -93,7 +94,7 @@ def test_a_rewriter_leaves_the_other_traits_as_they_were(domain: str, facts: int
 def test_all_traits_of_a_task_can_stand_together(task: str) -> None:
     traits = [trait for trait in traits_of(task) if trait.name != "no closing"]
     for domain in TASKS[task]:
-        for _, text in demonstrated(domain, 10):
+        for _, text in demonstrated(domain, 5):
             for trait in traits:
                 text = trait.give(text)
             assert all(trait.has(text) for trait in traits), text
@@ -103,7 +104,7 @@ def test_all_traits_of_a_task_can_stand_together(task: str) -> None:
 def test_any_order_gives_a_preference(domain: str) -> None:
     rng = np.random.default_rng(0)
     traits = in_order(DOMAINS[domain].traits)
-    for _, text in demonstrated(domain, 30):
+    for _, text in demonstrated(domain, 10):
         for place in rng.permutation(len(traits)):
             text = traits[place].give(text)
         assert all(trait.has(text) for trait in traits), text
