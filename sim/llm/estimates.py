@@ -16,7 +16,7 @@ from scipy import stats
 from sim import checks
 from sim.errors import BadInput
 from sim.llm.dependence import Dependence, dependence
-from sim.llm.trait_counts import Patterns, patterns
+from sim.llm.trait_counts import Patterns, distinct, patterns
 from sim.llm.transitions import Draws, Measured, concentrability, draws, exact, interval, smoothed
 
 NOISE = 0.02
@@ -119,7 +119,8 @@ def estimate(rows: pd.DataFrame, traits: Mapping[str, Any], level: float = 0.95,
 
     Args:
         rows: a log as `sim.llm.logs.read` gives it, of one task and user.
-        traits: by name, a function text -> bool, or an object with such a method `has`.
+        traits: by name, a function text -> bool, or an object with such a method `has`; several names of one object
+            are one trait.
         level: of the intervals, in (0, 1).
         noise: a trait counts as relevant if an exact test rejects, at 1 - level over all traits of a group, that
             edits turn it off, or on, in at most this share of the rows that they could, in [0, 1).
@@ -140,6 +141,7 @@ def estimate(rows: pd.DataFrame, traits: Mapping[str, Any], level: float = 0.95,
     if missing or len(rows) == 0:
         what = f"no column {', '.join(missing)}" if missing else "no rows"
         raise BadInput(f"log: {what}; read it with sim.llm.logs.read")
+    traits = distinct(traits)
     groups = [_group(name, part, len(rows), traits, level, noise) for name, part in _by_group(rows)]
     return Estimates(len(rows), _edit_rate(rows, level), mean_cost(rows["cost"], level), tuple(groups), level)
 
@@ -197,10 +199,10 @@ def _group(
 
 def _trait(name: str, table: np.ndarray, drawn: Draws, level: float, noise: float, traits: int) -> TraitEstimate:
     share, strength, optimum = smoothed(table)
-    off, on = (exact(table[y, 1 - y], table[y].sum(), level) for y in (1, 0))
+    off, on = (_changed(table, y, level) for y in (1, 0))
     # Both directions of every trait are looked at: each gets its part of the level.
     strict = 1 - (1 - level) / (2 * traits)
-    surely = [exact(table[y, 1 - y], table[y].sum(), strict).low for y in (1, 0)]
+    surely = [_changed(table, y, strict).low for y in (1, 0)]
     covered = concentrability(drawn.share, drawn.optimum)
     return TraitEstimate(
         name,
@@ -211,10 +213,15 @@ def _trait(name: str, table: np.ndarray, drawn: Draws, level: float, noise: floa
         interval(strength, drawn.strength, level),
         interval(optimum, drawn.optimum, level),
         interval(1 - strength, 1 - drawn.strength, level),
-        interval(float(concentrability(np.array(share), np.array(optimum))), covered, level),
-        max(surely) > noise,
-        sum(surely) > 1,
+        interval(concentrability(share, optimum), covered, level),
+        bool(max(surely) > noise),
+        bool(sum(surely) > 1),
     )
+
+
+def _changed(table: np.ndarray, value: int, level: float) -> Measured:
+    """How often an edit changes the trait where the response has it (value 1), or lacks it (0)."""
+    return exact(int(table[value, 1 - value]), int(table[value].sum()), level)
 
 
 def _of_group(relevant: list[TraitEstimate], drawn: list[Draws], level: float) -> tuple[Measured, Measured, Measured]:
@@ -226,8 +233,8 @@ def _of_group(relevant: list[TraitEstimate], drawn: list[Draws], level: float) -
     factors = np.array([concentrability(one.share, one.optimum) for one in drawn])
     covered = math.prod(trait.concentrability.value or 1.0 for trait in relevant)
     return (
-        interval(values.mean(), strengths.mean(axis=0), level),
-        interval(1 - values.min(), 1 - strengths.min(axis=0), level),
+        interval(float(values.mean()), strengths.mean(axis=0), level),
+        interval(float(1 - values.min()), 1 - strengths.min(axis=0), level),
         interval(covered, factors.prod(axis=0), level),
     )
 
@@ -245,7 +252,7 @@ def gamma_min(relevant: list[TraitEstimate], level: float = 0.95) -> Measured:
     value = low = high = 1.0
     for trait in relevant:
         best = int((trait.optimum.value or 0.0) >= 0.5)
-        rates = [exact(trait.table[y, best], trait.table[y].sum(), share) for y in (0, 1)]
+        rates = [exact(int(trait.table[y, best]), int(trait.table[y].sum()), share) for y in (0, 1)]
         # Without a row that tells, the frequency is the smoothed one, 1/2.
         value *= min(0.5 if rate.value is None else rate.value for rate in rates)
         low, high = low * min(rate.low for rate in rates), high * min(rate.high for rate in rates)

@@ -61,6 +61,15 @@ def patterns(rows: pd.DataFrame, traits: Mapping[str, Any]) -> Patterns:
     return merged(responses, edits, np.ones(len(rows)), rows["cost"].to_numpy(float))
 
 
+def distinct(traits: Mapping[str, Any]) -> dict[str, Any]:
+    """The `traits` without repetition: names of one and the same trait become one, under its own name if it has one."""
+    firsts: dict[int, str] = {}
+    for name, trait in traits.items():
+        firsts.setdefault(id(trait), name)
+    shared = {i for i in firsts if sum(id(trait) == i for trait in traits.values()) > 1}
+    return {getattr(traits[name], "name", name) if i in shared else name: traits[name] for i, name in firsts.items()}
+
+
 def _having(texts: pd.Series, traits: Mapping[str, Any]) -> np.ndarray:
     """Booleans (rows, K); every distinct text is looked at once."""
     codes, distinct = pd.factorize(texts.to_numpy(object), use_na_sentinel=False)
