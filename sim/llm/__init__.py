@@ -1,1 +1,1 @@
-"""The language-model module: users who edit text, the agent that learns from them, and what its logs tell theory."""
+"""The language-model module: a small text world, users who edit what an agent wrote, and what an edit costs."""
