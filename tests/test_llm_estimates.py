@@ -75,8 +75,8 @@ def test_estimates_of_a_known_user_are_within_their_errors(seed: int) -> None:
 
 
 def test_intervals_cover_as_often_as_they_say() -> None:
-    """500 logs of 60 rows, with counts of zero among them; exact binomial tests at 1e-6."""
-    rng, p, s, optimum, runs = np.random.default_rng(3), 0.15, 0.6, 0.9, 500
+    """300 logs of 60 rows, with counts of zero among them; exact binomial tests at 1e-6."""
+    rng, p, s, optimum, runs = np.random.default_rng(3), 0.15, 0.6, 0.9, 300
     truth = {"share": p, "strength": s, "optimum": optimum, "off": s * (1 - optimum), "on": s * optimum}
     hits = dict.fromkeys([*truth, "concentrability"], 0)
     truth["concentrability"] = optimum**2 / p + (1 - optimum) ** 2 / (1 - p)
@@ -128,8 +128,8 @@ def test_a_user_who_edits_exactly_two_traits_is_found_out() -> None:
 
 
 def test_independence_is_rejected_as_often_as_it_should_be() -> None:
-    found = [estimate(redrawn(300, P, S, OPTIMUM, seed), FOUR).groups[0].dependence.z for seed in range(120)]
-    assert abs(np.mean(found)) < 5 / np.sqrt(120) and stats.kstest(found, "norm").pvalue > 1e-4
+    found = [estimate(redrawn(300, P, S, OPTIMUM, seed), FOUR).groups[0].dependence.z for seed in range(80)]
+    assert abs(np.mean(found)) < 5 / np.sqrt(80) and stats.kstest(found, "norm").pvalue > 1e-4
 
 
 @pytest.mark.parametrize("rows", [1, 2])
@@ -141,7 +141,7 @@ def test_the_smallest_logs_are_finite_and_say_little(rows: int) -> None:
     numbers = [found.edit_rate, found.mean_cost, group.contraction, group.gamma_min, group.coverage]
     numbers += [getattr(t, name) for t in group.traits for name in ("share", "strength", "optimum", "concentrability")]
     assert np.isfinite([[one.low, one.high] for one in numbers]).all()
-    assert all(t.strength.high - t.strength.low > 0.5 for t in group.traits)
+    assert all(t.strength.high - t.strength.low > 0.3 for t in group.traits)
 
 
 def test_groups_are_apart_and_their_weights_add_up() -> None:

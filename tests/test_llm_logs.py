@@ -39,7 +39,9 @@ def refusal(path: Path, table: pd.DataFrame | pa.Table) -> str:
 
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(texts=st.lists(st.tuples(WORDS, WORDS, WORDS), min_size=1, max_size=5))
-def test_any_text_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, texts: list[tuple[str, str, str]]) -> None:
+def test_any_text_comes_back_as_it_was(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[tuple[str, str, str]]
+) -> None:
     path = tmp_path_factory.mktemp("logs") / "log.parquet"
     written = pd.DataFrame(texts, columns=["context", "response", "edit"]).assign(task="email", cost=0.25)
     logs.write(path, written)

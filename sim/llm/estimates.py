@@ -6,7 +6,7 @@ docs/from-logs.md 1 to 4 has the formulas, and what may fail.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from scipy import stats
 from sim import checks
 from sim.errors import BadInput
 from sim.llm.dependence import Dependence, dependence
+from sim.llm.side_effects import followers
 from sim.llm.trait_counts import Patterns, distinct, patterns
 from sim.llm.transitions import Draws, Measured, concentrability, draws, exact, interval, smoothed
 
@@ -40,8 +41,9 @@ class TraitEstimate:
         optimum: pi*, the share that re-drawing draws it with.
         contraction: 1 - s, the second eigenvalue of the chain.
         concentrability: its factor in C*.
-        relevant: whether edits change it more often than by accident (`NOISE`).
+        relevant: whether edits change it, more often than by accident (`NOISE`) and not as a side effect.
         alternates: whether a + b is surely above 1: edits undo it both ways, which no re-drawing does.
+        follows: the trait whose changes bring those of this one about (`sim/llm/side_effects.py`); None for most.
     """
 
     name: str
@@ -55,6 +57,7 @@ class TraitEstimate:
     concentrability: Measured
     relevant: bool
     alternates: bool
+    follows: str | None = None
 
 
 @dataclass(frozen=True)
@@ -180,7 +183,8 @@ def _group(
     seen = patterns(rows, traits)
     tables, rng = seen.tables(), np.random.default_rng(0)
     drawn = [draws(table, rng) for table in tables]
-    found = tuple(_trait(*one, level, noise, len(traits)) for one in zip(traits, tables, drawn, strict=True))
+    each = zip(traits, tables, drawn, strict=True)
+    found = _apart([_trait(*one, level, noise, len(traits)) for one in each], seen)
     chosen = [k for k, trait in enumerate(found) if trait.relevant]
     relevant = [found[k] for k in chosen]
     return GroupEstimate(
@@ -195,6 +199,14 @@ def _group(
         dependence([trait.name for trait in relevant], seen.only(chosen)),
         seen.only(chosen),
     )
+
+
+def _apart(found: list[TraitEstimate], seen: Patterns) -> tuple[TraitEstimate, ...]:
+    """The traits, those that follow another marked."""
+    leaders = followers(seen, [k for k, trait in enumerate(found) if trait.relevant])
+    for k, j in leaders.items():
+        found[k] = replace(found[k], relevant=False, follows=found[j].name)
+    return tuple(found)
 
 
 def _trait(name: str, table: np.ndarray, drawn: Draws, level: float, noise: float, traits: int) -> TraitEstimate:
