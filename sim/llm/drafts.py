@@ -14,11 +14,24 @@ from sim.llm.entities import entities_in, kind_of
 
 OPENER_RANK = {text: rank for rank, pair in enumerate(phrases.OPENERS.values()) for text in pair}
 ENDER_RANK = {text: rank for rank, pair in enumerate(phrases.ENDERS.values()) for text in pair}
+# Each fixed phrase to the first wording of what it says.
+MEANINGS = {
+    text: pair[0]
+    for pair in (
+        *phrases.OPENERS.values(),
+        *phrases.ENDERS.values(),
+        phrases.GREETINGS,
+        phrases.CLOSINGS,
+        phrases.THANKS,
+    )
+    for text in pair
+}
 PROMPTS = frozenset(phrases.PROMPTS.values())
 LETTER_LINES = frozenset((*phrases.GREETINGS, *phrases.CLOSINGS, *phrases.THANKS))
 
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf]")
+_MARK = re.compile(rf"#\S+|{_EMOJI.pattern}+")
 _FIRST_WORD = re.compile(r"\w+")
 _ENDS = (".", "?", "!")
 
@@ -60,11 +73,12 @@ def _parse_line(words: list[str]) -> Line:
     bullet = len(words) > 1 and words[0] == "-"
     pieces, sentence = [], []
     for word in words[bullet:]:
-        if is_mark(word) and sentence:
+        mark = _MARK.fullmatch(word)
+        if mark and sentence:
             pieces.append(" ".join(sentence))
             sentence = []
         sentence.append(word)
-        if is_mark(word) or word.endswith(_ENDS):
+        if mark or word.endswith(_ENDS):
             pieces.append(" ".join(sentence))
             sentence = []
     return Line([*pieces, " ".join(sentence)] if sentence else pieces, bullet)
@@ -77,7 +91,7 @@ def render(lines: list[Line]) -> str:
 
 def is_mark(word: str) -> bool:
     """Whether a word is a hashtag or made of emoji, and so a piece of its own."""
-    return (len(word) > 1 and word[0] == "#") or not _EMOJI.sub("", word)
+    return _MARK.fullmatch(word) is not None
 
 
 def has_emoji(text: str) -> bool:
@@ -87,12 +101,12 @@ def has_emoji(text: str) -> bool:
 
 def is_frame(piece: str) -> bool:
     """Whether a piece is there for a trait, or a mark, rather than for what it says."""
-    return piece in OPENER_RANK or piece in ENDER_RANK or is_mark(piece)
+    return piece in OPENER_RANK or piece in ENDER_RANK or _MARK.fullmatch(piece) is not None
 
 
 def is_body(piece: str) -> bool:
     """Whether a piece says something: neither frame nor prompt."""
-    return not is_frame(piece) and piece not in PROMPTS
+    return piece not in PROMPTS and not is_frame(piece)
 
 
 def body(lines: list[Line]) -> list[str]:

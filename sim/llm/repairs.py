@@ -8,8 +8,7 @@ from sim.llm import phrases
 from sim.llm.documents import Document
 from sim.llm.domains import DOMAINS
 from sim.llm.drafts import (
-    ENDER_RANK,
-    OPENER_RANK,
+    MEANINGS,
     PROMPTS,
     Line,
     add_sentence,
@@ -17,6 +16,7 @@ from sim.llm.drafts import (
     addressed,
     capital,
     clauses,
+    is_body,
     is_frame,
     map_body,
     small,
@@ -42,31 +42,34 @@ def repaired(document: Document, lines: list[Line]) -> list[Line]:
 
 
 def _without_repetition(lines: list[Line]) -> list[Line]:
-    # Phrases that are known stay once; other hashtags and emoji, questions that nothing follows, and empty lines go.
-    seen: set[str] = set()
+    # What a trait asks for stays once; other hashtags and emoji, questions without an answer, and empty lines go.
+    said: set[str] = set()
     kept = []
     for line in lines:
-        pieces = [line.text] if line.is_letter else _kept(line.pieces, seen)
-        if not pieces or (line.is_letter and line.text in seen):
+        if line.is_letter:
+            kept += [line] if _is_new(line.text, said) else []
             continue
-        seen.add(line.text)
-        kept.append(line if line.is_letter else Line(pieces, line.bullet))
+        pieces = [
+            piece
+            for piece, following in zip(line.pieces, [*line.pieces[1:], ""], strict=False)
+            if _stays(piece, following, said)
+        ]
+        kept += [Line(pieces, line.bullet)] if pieces else []
     return kept
 
 
-def _kept(pieces: list[str], seen: set[str]) -> list[str]:
-    kept = []
-    for piece, following in zip(pieces, [*pieces[1:], ""], strict=True):
-        if piece in PROMPTS:
-            keep = following not in PROMPTS and not is_frame(following) and following != ""
-        elif is_frame(piece):
-            keep = (piece in OPENER_RANK or piece in ENDER_RANK) and piece not in seen
-            seen.add(piece)
-        else:
-            keep = True
-        if keep:
-            kept.append(piece)
-    return kept
+def _stays(piece: str, following: str, said: set[str]) -> bool:
+    if piece in PROMPTS:
+        return following != "" and is_body(following)
+    return not is_frame(piece) or _is_new(piece, said)
+
+
+def _is_new(phrase: str, said: set[str]) -> bool:
+    # Whether a phrase is a known one, and says in none of its wordings what is said already.
+    meaning = MEANINGS.get(phrase, "")
+    new = meaning != "" and meaning not in said
+    said.add(meaning)
+    return new
 
 
 class _Repair:
@@ -121,7 +124,7 @@ def _states(clause: str, label: str, entity: str) -> bool:
     # "the LABEL is [adverb] ENTITY", or "ENTITY is [adverb] the LABEL".
     words = (turned(clause) or clause).split()
     adverb = words[3:-1]
-    return [*words[:3], words[-1]] == ["the", label, "is", entity] and (not adverb or _is_adverb(adverb))
+    return [*words[:3], *words[-1:]] == ["the", label, "is", entity] and (not adverb or _is_adverb(adverb))
 
 
 def _is_adverb(words: list[str]) -> bool:

@@ -19,7 +19,8 @@ from sim.llm.drafts import (
 )
 from sim.llm.entities import entities_in
 
-# Words of a short sentence, and of a brief one for each of its facts; words of address do not count.
+# Words of a short sentence, and of a brief one for each of its facts; words of address do not count, nor "the" in a
+# brief one, so that making parts parallel makes none too long.
 SHORT_WORDS = 8
 BRIEF_WORDS_PER_FACT = 9
 YOU = frozenset({"you", "your", "yours", "yourself"})
@@ -102,7 +103,8 @@ def is_brief(lines: list[Line]) -> bool:
 
 def _is_brief(sentence: str) -> bool:
     facts = len(entities_in(sentence))
-    return facts > 0 and len(address_of(sentence)[1].split()) <= BRIEF_WORDS_PER_FACT * facts
+    counted = [word for word in address_of(sentence)[1].split() if bare(word) != "the"]
+    return facts > 0 and len(counted) <= BRIEF_WORDS_PER_FACT * facts
 
 
 def make_brief(lines: list[Line], wording: int) -> list[Line]:
