@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from bounds import log_costs
 from bounds.asymptotics import Prediction
 from bounds.log_worlds import LogWorld, temperature, world_of
 from bounds.of_learner import predicted
 from bounds.who_wins import COMPETITORS
 from sim import checks
 from sim.errors import BadInput
-from sim.learners import Learner, Reference
+from sim.learners import Cost, Learner, Reference
 from sim.llm.estimates import Estimates, GroupEstimate, TraitEstimate, by_setting, estimate
 from sim.llm.transitions import Measured
 
@@ -123,7 +124,7 @@ def _of_group(group: GroupEstimate, beta: float, n: float, learners: Mapping[str
     if not group.relevant:
         return known | _without_world(learners)
     built = world_of(group, beta)
-    found = {label: predicted(learner, built.world, None) for label, learner in learners.items()}
+    found = {label: _prediction(learner, built, group) for label, learner in learners.items()}
     values = {label: one.at(n * group.weight) for label, one in found.items()}
     return (
         known
@@ -137,6 +138,11 @@ def _of_group(group: GroupEstimate, beta: float, n: float, learners: Mapping[str
             | _unknown(group, values),
         }
     )
+
+
+def _prediction(learner: Learner, built: LogWorld, group: GroupEstimate) -> Prediction:
+    plain = isinstance(learner, Cost) and learner.cost_class == "linear" and float(learner.radius) == 0
+    return log_costs.predicted(built, group) if plain else predicted(learner, built.world, None)
 
 
 def _unknown(group: GroupEstimate, values: Mapping[str, float | None]) -> dict[str, str]:
@@ -188,7 +194,7 @@ def _of_trait(trait: TraitEstimate) -> dict[str, Any]:
     shown = {"trait": trait.name, "counts": trait.table.tolist()}
     for name in names:
         shown |= _shown(name, getattr(trait, name))
-    return shown | {"relevant": trait.relevant, "alternates": trait.alternates}
+    return shown | {"relevant": trait.relevant, "alternates": trait.alternates, "follows": trait.follows}
 
 
 def _shown(name: str, measured: Measured) -> dict[str, Any]:

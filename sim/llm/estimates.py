@@ -6,7 +6,7 @@ docs/from-logs.md 1 to 4 has the formulas, and what may fail.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,8 @@ from scipy import stats
 from sim import checks
 from sim.errors import BadInput
 from sim.llm.dependence import Dependence, dependence
-from sim.llm.trait_counts import Patterns, patterns
+from sim.llm.side_effects import followers
+from sim.llm.trait_counts import Patterns, distinct, patterns
 from sim.llm.transitions import Draws, Measured, concentrability, draws, exact, interval, smoothed
 
 NOISE = 0.02
@@ -40,8 +41,9 @@ class TraitEstimate:
         optimum: pi*, the share that re-drawing draws it with.
         contraction: 1 - s, the second eigenvalue of the chain.
         concentrability: its factor in C*.
-        relevant: whether edits change it more often than by accident (`NOISE`).
+        relevant: whether edits change it, more often than by accident (`NOISE`) and not as a side effect.
         alternates: whether a + b is surely above 1: edits undo it both ways, which no re-drawing does.
+        follows: the trait whose changes bring those of this one about (`sim/llm/side_effects.py`); None for most.
     """
 
     name: str
@@ -55,6 +57,7 @@ class TraitEstimate:
     concentrability: Measured
     relevant: bool
     alternates: bool
+    follows: str | None = None
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,8 @@ def estimate(rows: pd.DataFrame, traits: Mapping[str, Any], level: float = 0.95,
 
     Args:
         rows: a log as `sim.llm.logs.read` gives it, of one task and user.
-        traits: by name, a function text -> bool, or an object with such a method `has`.
+        traits: by name, a function text -> bool, or an object with such a method `has`; several names of one object
+            are one trait.
         level: of the intervals, in (0, 1).
         noise: a trait counts as relevant if an exact test rejects, at 1 - level over all traits of a group, that
             edits turn it off, or on, in at most this share of the rows that they could, in [0, 1).
@@ -140,6 +144,7 @@ def estimate(rows: pd.DataFrame, traits: Mapping[str, Any], level: float = 0.95,
     if missing or len(rows) == 0:
         what = f"no column {', '.join(missing)}" if missing else "no rows"
         raise BadInput(f"log: {what}; read it with sim.llm.logs.read")
+    traits = distinct(traits)
     groups = [_group(name, part, len(rows), traits, level, noise) for name, part in _by_group(rows)]
     return Estimates(len(rows), _edit_rate(rows, level), mean_cost(rows["cost"], level), tuple(groups), level)
 
@@ -178,7 +183,8 @@ def _group(
     seen = patterns(rows, traits)
     tables, rng = seen.tables(), np.random.default_rng(0)
     drawn = [draws(table, rng) for table in tables]
-    found = tuple(_trait(*one, level, noise, len(traits)) for one in zip(traits, tables, drawn, strict=True))
+    each = zip(traits, tables, drawn, strict=True)
+    found = _apart([_trait(*one, level, noise, len(traits)) for one in each], seen)
     chosen = [k for k, trait in enumerate(found) if trait.relevant]
     relevant = [found[k] for k in chosen]
     return GroupEstimate(
@@ -195,12 +201,20 @@ def _group(
     )
 
 
+def _apart(found: list[TraitEstimate], seen: Patterns) -> tuple[TraitEstimate, ...]:
+    """The traits, those that follow another marked."""
+    leaders = followers(seen, [k for k, trait in enumerate(found) if trait.relevant])
+    for k, j in leaders.items():
+        found[k] = replace(found[k], relevant=False, follows=found[j].name)
+    return tuple(found)
+
+
 def _trait(name: str, table: np.ndarray, drawn: Draws, level: float, noise: float, traits: int) -> TraitEstimate:
     share, strength, optimum = smoothed(table)
-    off, on = (exact(table[y, 1 - y], table[y].sum(), level) for y in (1, 0))
+    off, on = (_changed(table, y, level) for y in (1, 0))
     # Both directions of every trait are looked at: each gets its part of the level.
     strict = 1 - (1 - level) / (2 * traits)
-    surely = [exact(table[y, 1 - y], table[y].sum(), strict).low for y in (1, 0)]
+    surely = [_changed(table, y, strict).low for y in (1, 0)]
     covered = concentrability(drawn.share, drawn.optimum)
     return TraitEstimate(
         name,
@@ -211,10 +225,15 @@ def _trait(name: str, table: np.ndarray, drawn: Draws, level: float, noise: floa
         interval(strength, drawn.strength, level),
         interval(optimum, drawn.optimum, level),
         interval(1 - strength, 1 - drawn.strength, level),
-        interval(float(concentrability(np.array(share), np.array(optimum))), covered, level),
-        max(surely) > noise,
-        sum(surely) > 1,
+        interval(concentrability(share, optimum), covered, level),
+        bool(max(surely) > noise),
+        bool(sum(surely) > 1),
     )
+
+
+def _changed(table: np.ndarray, value: int, level: float) -> Measured:
+    """How often an edit changes the trait where the response has it (value 1), or lacks it (0)."""
+    return exact(int(table[value, 1 - value]), int(table[value].sum()), level)
 
 
 def _of_group(relevant: list[TraitEstimate], drawn: list[Draws], level: float) -> tuple[Measured, Measured, Measured]:
@@ -226,8 +245,8 @@ def _of_group(relevant: list[TraitEstimate], drawn: list[Draws], level: float) -
     factors = np.array([concentrability(one.share, one.optimum) for one in drawn])
     covered = math.prod(trait.concentrability.value or 1.0 for trait in relevant)
     return (
-        interval(values.mean(), strengths.mean(axis=0), level),
-        interval(1 - values.min(), 1 - strengths.min(axis=0), level),
+        interval(float(values.mean()), strengths.mean(axis=0), level),
+        interval(float(1 - values.min()), 1 - strengths.min(axis=0), level),
         interval(covered, factors.prod(axis=0), level),
     )
 
@@ -245,7 +264,7 @@ def gamma_min(relevant: list[TraitEstimate], level: float = 0.95) -> Measured:
     value = low = high = 1.0
     for trait in relevant:
         best = int((trait.optimum.value or 0.0) >= 0.5)
-        rates = [exact(trait.table[y, best], trait.table[y].sum(), share) for y in (0, 1)]
+        rates = [exact(int(trait.table[y, best]), int(trait.table[y].sum()), share) for y in (0, 1)]
         # Without a row that tells, the frequency is the smoothed one, 1/2.
         value *= min(0.5 if rate.value is None else rate.value for rate in rates)
         low, high = low * min(rate.low for rate in rates), high * min(rate.high for rate in rates)

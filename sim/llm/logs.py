@@ -130,17 +130,22 @@ def _check(path: Path, table: pa.Table, empty_responses: bool) -> None:
         raise BadInput(f"{path}: the log has no rows; expected at least one example")
     for name in (*REQUIRED, *NAMES):
         if name in table.column_names:
-            _check_texts(path, name, table[name], allow_empty=name in NAMES or (empty_responses and name == "response"))
+            _check_type(path, name, table[name])
+    for name in REQUIRED:
+        _check_texts(path, name, table[name], allow_empty=empty_responses and name == "response")
     for name in NUMBERS:
         if name in table.column_names:
             _check_numbers(path, name, table[name])
 
 
-def _check_texts(path: Path, name: str, column: pa.ChunkedArray, allow_empty: bool) -> None:
+def _check_type(path: Path, name: str, column: pa.ChunkedArray) -> None:
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     textual = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
     if not textual and not (pa.types.is_null(kind)):
         raise BadInput(f"{path}: column '{name}': expected text, got {kind}; store it as strings")
+
+
+def _check_texts(path: Path, name: str, column: pa.ChunkedArray, allow_empty: bool) -> None:
     texts = _texts(column)
     nulls = [i for i, text in enumerate(texts) if text is None]
     empty = [i for i, text in enumerate(texts) if text is None or not text.strip()]

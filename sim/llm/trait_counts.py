@@ -17,12 +17,14 @@ class Patterns(NamedTuple):
         edits: whether the edit has it, booleans (U, K).
         counts: rows with this pair, (U,).
         costs: their mean edit cost, (U,).
+        squares: their mean squared edit cost, (U,).
     """
 
     responses: np.ndarray
     edits: np.ndarray
     counts: np.ndarray
     costs: np.ndarray
+    squares: np.ndarray
 
     @property
     def rows(self) -> int:
@@ -31,7 +33,7 @@ class Patterns(NamedTuple):
 
     def only(self, traits: list[int]) -> "Patterns":
         """The same rows, told apart by these traits alone, given by their indices."""
-        return merged(self.responses[:, traits], self.edits[:, traits], self.counts, self.costs)
+        return merged(self.responses[:, traits], self.edits[:, traits], self.counts, self.costs, self.squares)
 
     def tables(self) -> np.ndarray:
         """Rows by trait, its value in the response and in the edit, whole numbers (K, 2, 2)."""
@@ -40,14 +42,17 @@ class Patterns(NamedTuple):
         return np.moveaxis(np.array(cells, dtype=np.int64), 2, 0)
 
 
-def merged(responses: np.ndarray, edits: np.ndarray, counts: np.ndarray, costs: np.ndarray) -> Patterns:
-    """Patterns of rows, equal pairs put together; `counts` (R,) and mean `costs` (R,) belong to the rows (R, K)."""
+def merged(
+    responses: np.ndarray, edits: np.ndarray, counts: np.ndarray, costs: np.ndarray, squares: np.ndarray
+) -> Patterns:
+    """Patterns of rows (R, K), equal pairs put together; their `counts`, mean `costs` and mean `squares` are (R,)."""
     traits = responses.shape[1]
     pairs, index = np.unique(np.concatenate([responses, edits], axis=1), axis=0, return_inverse=True)
     index = index.ravel()
     total = np.bincount(index, weights=counts, minlength=len(pairs))
-    paid = np.bincount(index, weights=counts * costs, minlength=len(pairs))
-    return Patterns(pairs[:, :traits], pairs[:, traits:], np.rint(total).astype(np.int64), paid / total)
+    paid, squared = (np.bincount(index, weights=counts * one, minlength=len(pairs)) for one in (costs, squares))
+    whole = np.rint(total).astype(np.int64)
+    return Patterns(pairs[:, :traits], pairs[:, traits:], whole, paid / total, squared / total)
 
 
 def patterns(rows: pd.DataFrame, traits: Mapping[str, Any]) -> Patterns:
@@ -58,7 +63,14 @@ def patterns(rows: pd.DataFrame, traits: Mapping[str, Any]) -> Patterns:
         traits: by name, a function text -> bool, or an object with such a method `has`.
     """
     responses, edits = (_having(rows[name], traits) for name in ("response", "edit"))
-    return merged(responses, edits, np.ones(len(rows)), rows["cost"].to_numpy(float))
+    costs = rows["cost"].to_numpy(float)
+    return merged(responses, edits, np.ones(len(rows)), costs, costs**2)
+
+
+def distinct(traits: Mapping[str, Any]) -> dict[str, Any]:
+    """The `traits` without repetition: names of one object are one trait, under its own `name` if it has one."""
+    firsts = {id(trait): name for name, trait in reversed(traits.items())}
+    return {getattr(trait, "name", name): trait for name, trait in traits.items() if firsts[id(trait)] == name}
 
 
 def _having(texts: pd.Series, traits: Mapping[str, Any]) -> np.ndarray:

@@ -8,7 +8,7 @@ user who re-draws the trait with probability s from a law with share pi* of on h
 Every count has half a row added to it (Jeffreys' prior), so that no estimate is 0, 1 or undefined.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -39,7 +39,7 @@ def exact(successes: int, trials: int, level: float = 0.95) -> Measured:
     """A frequency with its Clopper-Pearson interval, which holds at least as often as `level` says; [0, 1] without
     trials.
     """
-    successes, trials, tail = int(successes), int(trials), (1 - level) / 2
+    tail = (1 - level) / 2
     if trials == 0:
         return Measured(None, 0.0, 1.0)
     low = 0.0 if successes == 0 else float(stats.beta.ppf(tail, successes, trials - successes + 1))
@@ -62,12 +62,12 @@ def smoothed(table: np.ndarray) -> tuple[float, float, float]:
 def draws(table: np.ndarray, rng: np.random.Generator, count: int = DRAWS) -> Draws:
     """`smoothed`, with every frequency drawn from its law given the counts, Beta(successes + 1/2, failures + 1/2)."""
 
-    def frequency(successes: int, failures: int) -> np.ndarray:
-        return rng.beta(successes + HALF, failures + HALF, size=count)
+    def frequency(failures_and_successes: np.ndarray) -> np.ndarray:
+        failures, successes = failures_and_successes + HALF
+        return rng.beta(successes, failures, size=count)
 
-    off, on = frequency(table[1, 0], table[1, 1]), frequency(table[0, 1], table[0, 0])
-    share = frequency(*table.sum(axis=1)[::-1])
-    edited = frequency(*table.sum(axis=0)[::-1])
+    off, on = frequency(table[1, ::-1]), frequency(table[0])
+    share, edited = frequency(table.sum(axis=1)), frequency(table.sum(axis=0))
     whole = off + on > 1
     return Draws(share, np.where(whole, 1.0, off + on), np.where(whole, edited, on / (off + on)))
 
@@ -78,6 +78,11 @@ def interval(value: float, drawn: np.ndarray, level: float = 0.95) -> Measured:
     return Measured(float(value), float(min(low, value)), float(max(high, value)))
 
 
-def concentrability(share: np.ndarray, optimum: np.ndarray) -> np.ndarray:
-    """E_{pi*}[pi* / pi_ref] of one trait, pi*^2 / p + (1 - pi*)^2 / (1 - p): its factor in C* (docs/theory.md 4.4)."""
+def concentrability(share: Any, optimum: Any) -> Any:
+    """E_{pi*}[pi* / pi_ref] of one trait, pi*^2 / p + (1 - pi*)^2 / (1 - p): its factor in C* (docs/theory.md 4.4).
+
+    Args:
+        share: p, a number or an array.
+        optimum: pi*, likewise.
+    """
     return optimum**2 / share + (1 - optimum) ** 2 / (1 - share)
