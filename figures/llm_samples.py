@@ -55,7 +55,8 @@ def _document(context: str, rows: pd.DataFrame, order: list[str]) -> str:
     place = {method: i for i, method in enumerate(order)}
     first.sort(key=lambda row: place.get(str(row["method"]), len(place)))
     samples = "".join(_sample(row) for row in first)
-    return f'<div class="document"><p class="text" dir="auto">{_plain(context)}</p><dl class="samples">{samples}</dl></div>'
+    document = f'<p class="text" dir="auto">{_plain(context)}</p>'
+    return f'<div class="document">{document}<dl class="samples">{samples}</dl></div>'
 
 
 def _sample(row: dict[str, Any]) -> str:

@@ -132,12 +132,10 @@ def _groups(predictions: Predictions) -> str:
     }  # fmt: skip
     found = {name: lines for name, lines in found.items() if lines}
     head = ["group", *(_ESTIMATES[name] for name in names), "edited traits", "predicted to win"]
-    shown = table("Groups inside the logs", head, found) if found else ""
-    return (
-        f"<details><summary>Groups inside the logs, which the agent does not see</summary>{shown}</details>"
-        if found
-        else ""
-    )
+    if not found:
+        return ""
+    shown = table("Groups inside the logs", head, found)
+    return f"<details><summary>Groups inside the logs, which the agent does not see</summary>{shown}</details>"
 
 
 def _tile(compared: pd.DataFrame) -> str:
