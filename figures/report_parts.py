@@ -1,12 +1,14 @@
 """The head of a report, what was run and how to run it again, and its provenance."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from figures.markup import Section, count, pairs, row_head, table, text, words
+from figures import page
+from figures.markup import Section, count, row_head, table, text, words
 from figures.report_fits import share
 from sim import regimes
 from sim.regimes import Regime
@@ -15,10 +17,7 @@ from sim.summary import axes, is_baseline, with_labels
 
 def head(regime: Regime, rows: pd.DataFrame, provenance: dict[str, Any]) -> str:
     """Title, claim and the facts of the run."""
-    title = text(regime.title or regime.name)
-    claim = f'<p class="claim">{text(regime.claim)}</p>' if regime.claim else ""
-    kicker = f'<p class="kicker">Medley run <code>{text(regime.name)}</code></p>'
-    return f"<header>\n{kicker}\n<h1>{title}</h1>\n{claim}\n{pairs(_facts(rows, provenance))}\n</header>\n"
+    return page.head("Medley run", regime.name, regime.title or regime.name, regime.claim, _facts(rows, provenance))
 
 
 def _facts(rows: pd.DataFrame, provenance: dict[str, Any]) -> dict[str, Any]:
@@ -58,26 +57,22 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def contents(sections: list[Section]) -> str:
-    """Links to the sections of the page."""
-    links = "".join(f'<li><a href="#{part.anchor}">{text(part.title)}</a></li>' for part in sections if part.body)
-    return f'<nav aria-label="Contents"><ol>{links}</ol></nav>\n'
-
-
 def what_was_run(regime: Regime, folder: Path) -> Section:
     """The commands that make and redraw this report, and the resolved regime."""
     steps = {
         "The same run again": f"medley run {_source(regime)} --out NEW_FOLDER",
         "Figures and report again, from the stored rows; or what is missing": "medley run --resume --out FOLDER",
     }
+    note = "<p>FOLDER is the folder of this report; its table.parquet holds all rows.</p>"
+    resolved = (folder / "regime.toml").read_text()
+    return commands(note, steps, "The regime with all its settings (regime.toml)", resolved)
+
+
+def commands(note: str, steps: Mapping[str, str], summary: str, settings: str) -> Section:
+    """What was run: a note (HTML), commands by their aims, and the settings to unfold."""
     lines = "".join(f"<dt>{text(aim)}</dt><dd><pre>{text(command)}</pre></dd>" for aim, command in steps.items())
-    resolved = text((folder / "regime.toml").read_text())
-    body = (
-        f"<p>FOLDER is the folder of this report; its table.parquet holds all rows.</p><dl>{lines}</dl>"
-        "<details><summary>The regime with all its settings (regime.toml)</summary>"
-        f'<pre class="long">{resolved}</pre></details>'
-    )
-    return Section("run", "What was run", body)
+    unfold = f'<details><summary>{text(summary)}</summary><pre class="long">{text(settings)}</pre></details>'
+    return Section("run", "What was run", note + (f"<dl>{lines}</dl>" if lines else "") + (unfold if settings else ""))
 
 
 def _source(regime: Regime) -> str:

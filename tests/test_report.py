@@ -23,6 +23,7 @@ from figures import (
     suboptimality,
     winners,
 )
+from figures import page as page_module
 from sim import regimes
 from sim.learners import Status
 from sim.regimes import Regime
@@ -125,7 +126,7 @@ def test_every_figure_is_inside_under_its_claim(ran: Run, page: Page) -> None:
 
 
 def test_a_large_drawing_is_shown_as_its_picture(ran: Run, page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "SVG_UP_TO", 10)
+    monkeypatch.setattr(page_module, "SVG_UP_TO", 10)
     pictures = Page(ran.write(drawn=ran.drawn[:1])).all("img")
     data = base64.b64decode(pictures[0].attributes["src"].removeprefix("data:image/png;base64,"))
     assert data == (ran.folder / "figures" / "winners.png").read_bytes()

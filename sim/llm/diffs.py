@@ -1,9 +1,10 @@
 """What an edit changed, word by word: the pieces of a text that stayed, went and came."""
 
-import re
 from typing import Literal, NamedTuple
 
 from rapidfuzz.distance import Levenshtein
+
+from sim.llm.costs import words
 
 Kind = Literal["same", "deleted", "inserted"]
 
@@ -16,43 +17,47 @@ class Piece(NamedTuple):
 
 
 def diff(before: str, after: str) -> list[Piece]:
-    """The pieces of the least edit of words that turns one text into the other.
+    """The pieces of the least edit of words that turns one text into the other: the edit whose words a cost counts.
 
-    The texts without what was inserted, and without what was deleted, are the two texts, but for white space: line
-    breaks count as words here, so that their changes are seen.
+    What stayed and what was inserted are the second text, what stayed and what was deleted the first, but for blanks
+    between words and before the first, which cost nothing.
 
     Args:
         before: what the agent wrote.
         after: what the user made of it.
     """
-    old, new = words_with_space(before), words_with_space(after)
+    old, new = words(before), words(after)
+    old_spaced, new_spaced = spaced(before, old), spaced(after, new)
     pieces: list[Piece] = []
-    for step in Levenshtein.opcodes([word.strip(" \t") for word in old], [word.strip(" \t") for word in new]):
-        if step.tag == "equal":
-            _add(pieces, "same", "".join(new[step.dest_start : step.dest_end]))
+    gone: list[str] = []
+    come: list[str] = []
+    for step in Levenshtein.opcodes(old, new):
+        if step.tag != "equal":
+            gone += old_spaced[step.src_start : step.src_end]
+            come += new_spaced[step.dest_start : step.dest_end]
             continue
-        _add(pieces, "deleted", "".join(old[step.src_start : step.src_end]))
-        _add(pieces, "inserted", "".join(new[step.dest_start : step.dest_end]))
-    return pieces
+        pieces += _changed(gone, come)
+        gone, come = [], []
+        pieces.append(Piece("same", "".join(new_spaced[step.dest_start : step.dest_end])))
+    return pieces + _changed(gone, come)
 
 
-def words_with_space(text: str) -> list[str]:
-    """The words, each line break one of them, with the blanks that follow."""
-    return re.findall(r"(?:[^\s]+|\r\n|\r|\n)[^\S\r\n]*", text.lstrip(" \t"))
+def _changed(gone: list[str], come: list[str]) -> list[Piece]:
+    """What was deleted between two stretches that stayed, then what was inserted there."""
+    both: list[Piece] = [Piece("deleted", "".join(gone)), Piece("inserted", "".join(come))]
+    return [piece for piece in both if piece.text]
 
 
-def _add(pieces: list[Piece], kind: Kind, text: str) -> None:
-    """Add a piece, to one of its kind where nothing that stayed lies between."""
-    if not text:
-        return
-    # Behind the last that stayed there is at most one deleted and one inserted piece, in this order.
-    last = pieces[-1] if pieces else None
-    if last is not None and last.kind == kind:
-        pieces[-1] = Piece(kind, last.text + text)
-    elif kind == "deleted" and last is not None and last.kind == "inserted":
-        if len(pieces) > 1 and pieces[-2].kind == "deleted":
-            pieces[-2] = Piece(kind, pieces[-2].text + text)
-        else:
-            pieces.insert(-1, Piece(kind, text))
-    else:
-        pieces.append(Piece(kind, text))
+def spaced(text: str, found: list[str]) -> list[str]:
+    """The words of a text with the blanks that follow each.
+
+    Args:
+        text: the whole.
+        found: its words, in their order.
+    """
+    starts, at = [], 0
+    for word in found:
+        starts.append(text.index(word, at))
+        at = starts[-1] + len(word)
+    ends = [*starts[1:], len(text)]
+    return [text[start:end] for start, end in zip(starts, ends, strict=True)]

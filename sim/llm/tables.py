@@ -180,6 +180,21 @@ def settings_of(rows: pd.DataFrame) -> list[Setting]:
     return sorted(found, key=lambda setting: (places.get(setting, len(places)), setting))
 
 
+def outcome(table: Table) -> pd.DataFrame:
+    """The mean costs of a table as rows: task, training_user, method, mean_cost, low, high, logs.
+
+    The ends of the interval are nan for one log.
+    """
+    mean, half = table.mean, table.half
+    rows = [
+        (*setting, method, mean[m, s], mean[m, s] - half[m, s], mean[m, s] + half[m, s],
+         int(np.isfinite(table.cost[m, s]).sum()))
+        for s, setting in enumerate(table.settings) for m, method in enumerate(table.methods)
+        if np.isfinite(mean[m, s])
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["task", "training_user", "method", "mean_cost", "low", "high", "logs"])
+
+
 def short(setting: Setting) -> str:
     """A setting as the head of a column: "summ. strong"."""
     return f"{SHORT.get(setting[0], setting[0])} {setting[1]}"

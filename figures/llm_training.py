@@ -1,0 +1,166 @@
+"""The parts of a language-model report about training, failures, speed and memory."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from figures.markup import Section, cell, count, pairs, row_head, table, text, tile, words
+from figures.report_fits import share
+from figures.report_parts import duration
+
+_FIXED = {"task", "training_user", "method", "seed", "held_out", "seconds", "status", "chosen"}
+"""Columns of trained.parquet that are no hyperparameters."""
+
+
+def training_section(trained: pd.DataFrame, candidates: pd.DataFrame, episodes: pd.DataFrame) -> Section:
+    """Held-out losses, the chosen hyperparameters, times, and what did not end well.
+
+    Args:
+        trained: a row per trained policy.
+        candidates: a row per hyperparameter setting that was tried.
+        episodes: a row per round, whose `status` says why there is no edit.
+    """
+    body = _trained(trained) + _candidates(candidates) + _failed(trained, candidates) + _without_edit(episodes)
+    return Section("training", "Training", body, _tiles(trained, episodes))
+
+
+def _tiles(trained: pd.DataFrame, episodes: pd.DataFrame) -> str:
+    shown = ""
+    if len(trained):
+        ok = int((trained["status"] == "ok").sum())
+        note = f"{count(len(trained), 'policy', 'policies')}, {duration(float(trained['seconds'].sum()))} in all"
+        shown += tile("trainings that ended ok", share(ok, len(trained)), note, "" if ok == len(trained) else "warn")
+    missing = int((episodes["status"] != "ok").sum()) if len(episodes) else 0
+    if missing:
+        shown += tile("rounds without an edit", f"{missing:,}", f"of {len(episodes):,}", "warn")
+    return shown
+
+
+def _trained(trained: pd.DataFrame) -> str:
+    if trained.empty:
+        return "<p>No policy was trained.</p>"
+    settings = _hyperparameters(trained)
+    groups: dict[str, list[list[str]]] = {}
+    for (task, user, method), own in _by(trained, ["task", "training_user", "method"]):
+        line = [row_head(method), cell(_spread(own["held_out"])), *(words(_values(own[name])) for name in settings)]
+        line += [cell(duration(float(own["seconds"].mean()))), words(_statuses(own))]
+        groups.setdefault(_title(task, user), []).append(line)
+    note = (
+        "<p>Of the chosen run of every policy: the loss on the held-out edits (a method's own loss: those of different "
+        "methods are not on one scale), mean over logs with the least and the largest; hyperparameters with the number "
+        "of logs that chose them; seconds per log.</p>"
+    )
+    head = ["method", "held-out loss", *(name.replace("_", " ") for name in settings), "time", "status"]
+    return note + table("Trained policies", head, groups)
+
+
+def _by(rows: pd.DataFrame, keys: list[str]) -> Any:
+    return rows.groupby(keys, sort=False, observed=True, dropna=False)
+
+
+def _hyperparameters(rows: pd.DataFrame) -> list[str]:
+    return [name for name in rows.columns if name not in _FIXED and rows[name].notna().any()]
+
+
+def _title(task: Any, user: Any) -> str:
+    return f"{task}, logs of the {user} user"
+
+
+def _spread(values: pd.Series) -> str:
+    known = values.dropna()
+    if known.empty:
+        return "-"
+    mean = f"{known.mean():.3f}"
+    return mean if len(known) == 1 else f"{mean} ({known.min():.3f} to {known.max():.3f})"
+
+
+def _values(column: pd.Series) -> str:
+    """The values with how often each was taken; how often is left out where it is always the same."""
+    counts = column.dropna().value_counts(sort=False)
+    if len(counts) <= 1:
+        return "".join(_short(value) for value in counts.index) or "-"
+    return ", ".join(f"{_short(value)} ({times})" for value, times in counts.items())
+
+
+def _short(value: Any) -> str:
+    return (
+        f"{value:,}"
+        if isinstance(value, int | np.integer)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )
+
+
+def _statuses(own: pd.DataFrame) -> str:
+    return ", ".join(f"{status} ({times})" for status, times in own["status"].value_counts().items())
+
+
+def _candidates(candidates: pd.DataFrame) -> str:
+    if candidates.empty:
+        return ""
+    settings = _hyperparameters(candidates)
+    groups: dict[str, list[list[str]]] = {}
+    for (task, user, method, *values), own in _by(candidates, ["task", "training_user", "method", *settings]):
+        line = [row_head(method), *(cell("-" if pd.isna(value) else _short(value)) for value in values)]
+        line += [cell(_spread(own["held_out"])), cell(f"{int(own['chosen'].sum())} of {len(own)}")]
+        groups.setdefault(_title(task, user), []).append([*line, words(_statuses(own))])
+    head = ["method", *(name.replace("_", " ") for name in settings), "held-out loss", "chosen", "status"]
+    shown = table("Hyperparameters that were tried", head, groups)
+    return (
+        f"<details><summary>All hyperparameters that were tried ({len(candidates):,} runs)</summary>{shown}</details>"
+    )
+
+
+def _failed(trained: pd.DataFrame, candidates: pd.DataFrame) -> str:
+    both = {"chosen run": trained, "candidate": candidates}
+    lines = [
+        [row_head(row["method"]), words(kind), words(_title(row["task"], row["training_user"])), cell(row["seed"]),
+         words(row["status"], "long")]
+        for kind, rows in both.items() if len(rows) for row in rows[rows["status"] != "ok"].to_dict("records")
+    ]  # fmt: skip
+    if not lines:
+        return "<p>Every training ended ok.</p>"
+    head = ["method", "what", "setting", "log", "status"]
+    return "<h3>Trainings that did not end ok</h3>" + table("Trainings that did not end ok", head, lines)
+
+
+def _without_edit(episodes: pd.DataFrame) -> str:
+    bad = episodes[episodes["status"] != "ok"] if len(episodes) else episodes
+    if bad.empty:
+        return "<p>Every round has its edit.</p>"
+    lines = [
+        [row_head(method), words(status, "long"), cell(f"{len(own):,}")]
+        for (method, status), own in _by(bad, ["method", "status"])
+    ]
+    return "<h3>Rounds without an edit</h3>" + table("Rounds without an edit", ["method", "why", "rounds"], lines)
+
+
+_UNITS = {
+    "tokens_per_second_training": ("tokens per second, training", "{:,.0f}"),
+    "tokens_per_second_generation": ("tokens per second, generation", "{:,.0f}"),
+    "peak_memory_mb": ("peak memory", "{:,.0f} MB"),
+    "model_flop_utilisation": ("model FLOP utilisation", "{:.1%}"),
+}
+
+
+def speed_section(speed: Mapping[str, Any]) -> Section:
+    """What speed.json says, a missing number with its reason."""
+    shown = {_UNITS.get(name, (name.replace("_", " "), ""))[0]: _speed(speed, name) for name in speed}
+    shown = {name: value for name, value in shown.items() if value is not None}
+    device = f"<p>Measured on {text(speed['device'])}.</p>" if "device" in speed else ""
+    return Section("speed", "Speed and memory", device + pairs(shown) if shown else "")
+
+
+def _speed(speed: Mapping[str, Any], name: str) -> str | None:
+    """A number in its unit; None for what is said elsewhere."""
+    if name == "device" or name.endswith("reason"):
+        return None
+    value = speed[name]
+    if value is None:
+        return f"none: {speed.get(f'{name}_reason') or speed.get('reason') or 'not measured'}"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _UNITS.get(name, ("", "{:,}" if isinstance(value, int) else "{:,.4g}"))[1].format(value)
+    return ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
