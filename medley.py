@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,6 +46,7 @@ def run(
     ] = False,
 ) -> None:
     """Simulate a regime, compare the learners, draw the figures and write the report."""
+    from bounds.beside import theory_beside
     from sim import BadInput, regimes
     from sim.compiled import cache_compiled_code
     from sim.runs import run as simulate
@@ -61,30 +63,34 @@ def run(
     folder = out or _fresh_folder(loaded.name)
     cache_compiled_code()
     told: list[str] = []
-    with _progress(loaded.name) as progress:
+    # A cluster takes long beside the theory, and what is resumed may be done.
+    beside = nullcontext(lambda: None) if dask or resume else theory_beside(loaded)
+    with beside as theory, _progress(loaded.name) as progress:
         simulate(
             loaded, folder, resume=resume, dask=dask, progress=progress,
-            finish=lambda table: told.append(_finished(table, loaded, folder)),
+            finish=lambda table: told.append(_finished(table, loaded, folder, theory())),
         )  # fmt: skip
     print(f"{loaded.title or loaded.name}\n{loaded.claim}\n\n{told[0]}\n\nResults: {folder}/report.html")
 
 
-def _finished(table: Any, regime: Any, folder: Path) -> str:
-    """Write a run's table with its theory, its figures, report and summary; returns the summary."""
+def _finished(table: Any, regime: Any, folder: Path, theory: Any = None) -> str:
+    """Write a run's table with its theory, if that is known already, its figures, report and summary; returns the
+    summary.
+    """
     from bounds import compared, joined, readable
     from figures import bound_figures, report, suboptimality, winners
     from sim.store import write_summary, write_table
     from sim.summary import any_learner, text_table
 
-    table = joined(table, regime)
+    table = joined(table, regime, theory)
     write_table(folder, table)
     online = _online(regime, folder) if regime.online else _Online()
-    theory, pictures = compared(table, regime.delta), folder / "figures"
-    fits = f"{text_table(table)}\n\n{readable(theory)}" if any_learner(table) else ""
+    comparison, pictures = compared(table, regime.delta), folder / "figures"
+    fits = f"{text_table(table)}\n\n{readable(comparison)}" if any_learner(table) else ""
     summary = f"{online.summary}{fits}".rstrip()
-    drawn = [*online.drawn, *winners.save_all(theory.winners, pictures), *suboptimality.save_all(table, pictures)]
+    drawn = [*online.drawn, *winners.save_all(comparison.winners, pictures), *suboptimality.save_all(table, pictures)]
     drawn += bound_figures.save_all(table, pictures, regime.delta)
-    report.write(folder, regime, table, drawn, theory, online.section)
+    report.write(folder, regime, table, drawn, comparison, online.section)
     write_summary(folder, summary)
     return summary
 

@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import special
 
 from bounds import finite_class, pessimism
+from bounds.beside import Theory
 from bounds.bound import Bound
 from bounds.class_size import chosen_ball
 from bounds.efficiency import efficiency_floor
@@ -22,7 +23,7 @@ from sim.world import World
 PREFIX, BALL = "bound_", "ball"
 
 
-def joined(table: pd.DataFrame, regime: Regime) -> pd.DataFrame:
+def joined(table: pd.DataFrame, regime: Regime, theory: Theory | None = None) -> pd.DataFrame:
     """The table with columns `predicted`, `limit`, `efficiency_floor`, and `bound_NAME`, `bound_NAME_holds` for every
     bound.
 
@@ -35,12 +36,13 @@ def joined(table: pd.DataFrame, regime: Regime) -> pd.DataFrame:
     Args:
         table: from `sim.run`.
         regime: that made it; bounds are at its delta.
+        theory: of the regime, from `of_regime`, where it is known already.
     """
     identities = [c for c in summary.key_columns(table) if c != "seed"]
     group = table.groupby(identities, dropna=False, sort=False).ngroup().to_numpy()
     firsts = table[identities].drop_duplicates()
-    theory = {_key(identity): columns for identity, columns in _of_regime(regime)}
-    found = pd.DataFrame([theory.get(_key(row), {}) for row in firsts.to_dict("records")])
+    known = {_key(identity): columns for identity, columns in (of_regime(regime) if theory is None else theory)}
+    found = pd.DataFrame([known.get(_key(row), {}) for row in firsts.to_dict("records")])
     columns = found.iloc[group].reset_index(drop=True)
     columns = _within_ball(_with_realised(columns, table), table)
     for name in columns.columns:
@@ -54,7 +56,7 @@ def _key(identity: dict[str, Any]) -> frozenset[tuple[str, Any]]:
     return frozenset((name, value) for name, value in identity.items() if not pd.isna(value))
 
 
-def _of_regime(regime: Regime) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+def of_regime(regime: Regime) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """The identity of every group of rows that differ in their seed only, and its theory."""
     made = [(name, learners.make(name, **settings)) for name, settings in regimes.learner_grid(regime)]
     groups: dict[str, list[Any]] = {}
