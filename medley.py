@@ -5,7 +5,6 @@ import signal
 import sys
 import threading
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -68,57 +67,15 @@ def run(
     with beside as theory, _progress(loaded.name) as progress:
         simulate(
             loaded, folder, resume=resume, dask=dask, progress=progress,
-            finish=lambda table: told.append(_finished(table, loaded, folder, theory())),
+            finish=lambda table: told.append(_finished(folder, loaded, table, theory())),
         )  # fmt: skip
     print(f"{loaded.title or loaded.name}\n{loaded.claim}\n\n{told[0]}\n\nResults: {folder}/report.html")
 
 
-def _finished(table: Any, regime: Any, folder: Path, theory: Any = None) -> str:
-    """Write a run's table with its theory, if that is known already, its figures, report and summary; returns the
-    summary.
-    """
-    from bounds import compared, joined, readable
-    from figures import bound_figures, report, suboptimality, winners
-    from sim.store import write_summary, write_table
-    from sim.summary import any_learner, text_table
+def _finished(folder: Path, regime: Any, table: Any, theory: Any) -> str:
+    from figures.results import finish
 
-    table = joined(table, regime, theory)
-    write_table(folder, table)
-    online = _online(regime, folder) if regime.online else _Online()
-    comparison, pictures = compared(table, regime.delta), folder / "figures"
-    fits = f"{text_table(table)}\n\n{readable(comparison)}" if any_learner(table) else ""
-    summary = f"{online.summary}{fits}".rstrip()
-    drawn = [*online.drawn, *winners.save_all(comparison.winners, pictures), *suboptimality.save_all(table, pictures)]
-    drawn += bound_figures.save_all(table, pictures, regime.delta)
-    report.write(folder, regime, table, drawn, comparison, online.section)
-    write_summary(folder, summary)
-    return summary
-
-
-@dataclass(frozen=True)
-class _Online:
-    """What a run says of its online phase: printed, in the report, and drawn."""
-
-    summary: str = ""
-    section: Any = None
-    drawn: list[dict[str, Any]] = field(default_factory=list)
-
-
-def _online(regime: Any, folder: Path) -> _Online:
-    from bounds import online as theory
-    from figures import online as pictures
-    from figures import online_tables
-    from sim import store
-    from sim.online.gaps import kinds_of, text_tables
-
-    rows, over = store.online_with_counts(folder), regime.online["settings"] or None
-    regret = theory.regret(rows)
-    found = theory.verdicts(regret, regime)
-    verdicts = theory.readable(found, regime.online["rounds"])
-    tables = text_tables(rows, over) if kinds_of(rows).rules else ""
-    drawn = pictures.save_all(rows, regret, found, folder / "figures", over)
-    summary = "".join(f"{part}\n\n" for part in (tables, verdicts) if part)
-    return _Online(summary, online_tables.section(rows, verdicts, over), drawn)
+    return finish(folder, regime, table, theory)
 
 
 @app.command()
