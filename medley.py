@@ -200,9 +200,7 @@ def llm(
     chosen = presets.study(preset, task, seeds, set_, stored)
     given = None if log is None else read(log)
     if given is not None and not set(given["task"]) & set(chosen.tasks):
-        from bounds.from_logs import of_log
-
-        print(of_log(given))
+        _theory_alone(given)
         return
     chosen, given = study.of_log(chosen, given)
     folder, told = out or _fresh_folder(f"llm-{chosen.preset}"), list[str]()
@@ -213,6 +211,15 @@ def llm(
             finish=lambda: told.append(_finished_llm(folder)),
         )  # fmt: skip
     print(f"{told[0]}\n\nResults: {folder}/report.html")
+
+
+def _theory_alone(log: Any) -> None:
+    """Print what theory says of a log whose tasks are none of the text world's: nothing can be trained on it."""
+    from bounds.from_logs import prediction
+    from bounds.from_logs_text import readable
+    from sim.llm.traits import TRAITS
+
+    print(readable(prediction(log, TRAITS)))
 
 
 def _finished_llm(folder: Path) -> str:

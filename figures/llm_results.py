@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from bounds import from_logs
+from bounds.from_logs_text import readable
 from figures import llm, llm_report
 from sim.files import write_text
 from sim.llm import stored
@@ -21,7 +22,7 @@ def finish(folder: Path) -> str:
     predicted = [one for rows, n in logs(folder) for one in from_logs.prediction(rows, TRAITS, n)]
     compared = from_logs.compare(predicted, outcome(tables(found.online)[0]))
     write_text(folder / "theory.json", json.dumps(predicted, indent=2, allow_nan=False) + "\n")
-    summary = f"{text_tables(found.online)}\n\n{from_logs.readable(predicted, compared)}"
+    summary = f"{text_tables(found.online)}\n\n{readable(predicted, compared)}"
     llm_report.write(folder, found, llm.save_all(found, folder / "figures"), predicted, STEPS)
     write_text(folder / "summary.txt", summary + "\n")
     return summary
