@@ -149,7 +149,7 @@ def _unknown(group: GroupEstimate, values: Mapping[str, float | None]) -> dict[s
     """Why a number of a group is missing."""
     reasons = {}
     if group.dependence.correlation is None:
-        reasons["correlation"] = "no row leaves two traits open"
+        reasons["correlation"] = "no two traits are open in the same rows and left so in some"
     if contest(values)["lead"] is None:
         reasons["lead"] = "fewer than two learners have a prediction"
     return reasons

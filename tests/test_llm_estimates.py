@@ -7,10 +7,12 @@ from log_traits import TRAITS, log_of, redrawn, subset
 from scipy import stats
 
 from sim.errors import BadInput
-from sim.llm import transitions
+from sim.llm import costs, documents, responses, transitions, users
 from sim.llm.dependence import dependence
+from sim.llm.domains import DOMAINS
 from sim.llm.estimates import by_setting, estimate
 from sim.llm.trait_counts import patterns
+from sim.llm.traits import TRAITS as TEXT_TRAITS
 
 P, S, OPTIMUM = np.array([0.1, 0.3, 0.5, 0.7]), np.array([1.0, 0.5, 0.3, 0.6]), np.array([0.95, 0.8, 0.3, 0.1])
 FOUR = {name: TRAITS[name] for name in ("t0", "t1", "t2", "t3")}
@@ -213,3 +215,38 @@ def test_counts_of_zero_leave_wide_intervals() -> None:
     assert np.isfinite(transitions.concentrability(drawn.share, drawn.optimum)).all()
     assert transitions.exact(0, 10).high == pytest.approx(1 - 0.025**0.1)
     assert transitions.exact(10, 10)[1:] == (pytest.approx(0.025**0.1), 1.0)
+
+
+def test_a_side_effect_of_another_trait_is_no_trait_of_its_own() -> None:
+    log = redrawn(1500, P, S, OPTIMUM, 0)
+    plain = {"t1": TRAITS["t1"], "t2": TRAITS["t2"]}
+    (group,) = estimate(log, plain | {"lacks t1": lambda text: "t1" not in text.split()}).groups
+    assert {trait.name: trait.follows for trait in group.traits} == {"t1": None, "t2": None, "lacks t1": "t1"}
+    assert [trait.name for trait in group.relevant] == ["t1", "t2"]
+    (alone,) = estimate(log, plain).groups
+    assert group.strength.value == alone.strength.value
+
+
+def test_traits_that_always_change_together_without_need_are_two() -> None:
+    rng = np.random.default_rng(0)
+    responses = rng.random((2000, 2)) < 0.1
+    edits = np.where(rng.random((2000, 1)) < 0.6, True, responses)
+    (group,) = estimate(log_of(responses, edits), {name: TRAITS[name] for name in ("t0", "t1")}).groups
+    assert len(group.relevant) == 2 and group.dependence.correlation == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.parametrize(("name", "correlation"), [("strong", None), ("weak", -1 / 3)])
+def test_users_of_the_text_world_are_seen_for_what_they_are(name: str, correlation: float | None) -> None:
+    rng, found = np.random.default_rng(0), []
+    for document in documents.draw("email", 700, rng, domains=("peer review", "personal problem")):
+        response = responses.demonstrate(document, rng)
+        edit = users.make(name).edit(document, response, rng)
+        found.append((response, edit, costs.edit_cost(response, edit), document.domain))
+    log = pd.DataFrame(found, columns=["response", "edit", "cost", "group"])
+    for group, wanted in zip(estimate(log, TEXT_TRAITS).groups, (4, 3), strict=True):
+        named = {TEXT_TRAITS[phrase].name for phrase in DOMAINS[group.name].traits}
+        assert {trait.name for trait in group.relevant} == named and len(named) == wanted
+        assert group.strength.value == pytest.approx(1.0 if name == "strong" else 2 / wanted, abs=0.05)
+        assert all(trait.optimum.value > 0.95 for trait in group.relevant)
+        if correlation is not None and wanted == 4:
+            assert group.dependence.correlation == pytest.approx(correlation, abs=0.06)

@@ -65,7 +65,7 @@ def read(path: str | Path, empty_responses: bool = False, edit_cost: EditCost | 
         path: of the file.
         empty_responses: whether a response may be empty.  A simulated agent can answer with nothing, whose edit costs
             1; in a log that was recorded elsewhere an empty text is far more likely to be a fault of the recording.
-        edit_cost: the capped cost of (response, edit) where the file has none; default: `sim.llm.costs.edit_cost`.
+        edit_cost: the capped cost of (response, edit) where the file has none; default: that of sim/llm/costs.py.
 
     Returns:
         A row per example, in the order of the file: texts as they were written, `cost` in [0, 2], `logprob_response`

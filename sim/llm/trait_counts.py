@@ -69,7 +69,7 @@ def patterns(rows: pd.DataFrame, traits: Mapping[str, Any]) -> Patterns:
 
 def distinct(traits: Mapping[str, Any]) -> dict[str, Any]:
     """The `traits` without repetition: names of one object are one trait, under its own `name` if it has one."""
-    firsts = {id(trait): name for name, trait in reversed(traits.items())}
+    firsts = {id(trait): name for name, trait in reversed(list(traits.items()))}
     return {getattr(trait, "name", name): trait for name, trait in traits.items() if firsts[id(trait)] == name}
 
 
