@@ -21,7 +21,8 @@ def section(tables: list[Table]) -> Section:
     told = [notes(one) for one in tables]
     # What holds of both tables is said once.
     fresh = [[note for note in told[i] if not any(note in earlier for earlier in told[:i])] for i in range(len(told))]
-    body = _note() + "".join(_table(*one) + _findings(says) for *one, says in zip(tables, fresh, found, strict=True))
+    shown = [_table(one, said) + _findings(says) for one, said, says in zip(tables, fresh, found, strict=True)]
+    body = _note() + "".join(shown)
     lead, tiles = _smallest(tables[0])
     return Section("tables", "Tables 1 and 2", body, tiles + _tile(found[0]), lead)
 
