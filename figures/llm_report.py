@@ -31,7 +31,7 @@ def write(
         folder: of the run, with the figures.
         stored: its tables, from `sim.llm.stored.read`.
         drawn: its figures, from `figures.llm.save_all`.
-        predictions: theory from the logs, from `bounds.from_logs.prediction`.
+        predictions: theory from the logs, a dictionary per log as `prediction` of bounds/from_logs.py makes them.
         steps: the commands that make and redraw the page, by their aims.
     """
     found, path = tables(stored.online), folder / "report.html"

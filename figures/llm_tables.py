@@ -18,7 +18,11 @@ def section(tables: list[Table]) -> Section:
         tables: from `sim.llm.tables.tables`.
     """
     found = [findings(one) for one in tables]
-    body = _note() + "".join(_table(one) + _findings(told) for one, told in zip(tables, found, strict=True))
+    told = [notes(one) for one in tables]
+    # What holds of both tables is said once.
+    fresh = [[note for note in told[i] if not any(note in earlier for earlier in told[:i])] for i in range(len(told))]
+    shown = [_table(one, said) + _findings(says) for one, said, says in zip(tables, fresh, found, strict=True)]
+    body = _note() + "".join(shown)
     lead, tiles = _smallest(tables[0])
     return Section("tables", "Tables 1 and 2", body, tiles + _tile(found[0]), lead)
 
@@ -32,7 +36,7 @@ def _note() -> str:
     )
 
 
-def _table(found: Table) -> str:
+def _table(found: Table, said: list[str]) -> str:
     small = found.of_the_paper
     columns = [f"{task}, {user} logs" for task, user in found.settings]
     head = ["method", *columns, "max gap", f"{100 * LEVEL:g}% interval", "by log"]
@@ -42,7 +46,7 @@ def _table(found: Table) -> str:
         rows.append(_own(found, small, name))
         if name in paper.NAMES:
             rows.append(_papers(found, name, bool(small)))
-    told = "".join(f"<p>{text(note)}</p>" for note in notes(found))
+    told = "".join(f"<p>{text(note)}</p>" for note in said)
     return f"<h3>{text(found.title)}</h3>{table(found.title, head, rows)}{told}"
 
 
@@ -82,8 +86,8 @@ def _findings(found: pd.DataFrame) -> str:
 
 
 def _finding(row: dict[str, Any]) -> str:
-    kind = "tied" if row["verdict"] == UNCLEAR else "bad" if row["paper"] not in ("", row["verdict"]) else "best"
-    verdict = key(row["verdict"], kind)
+    same = {"": "", row["verdict"]: "best"}.get(row["paper"], "bad")
+    verdict = key(row["verdict"], "tied" if row["verdict"] == UNCLEAR else same)
     return f"<h4>{text(row['question'])}</h4><p>{verdict} {text(row['sentence'])}</p>"
 
 

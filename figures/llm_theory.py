@@ -67,8 +67,13 @@ def _estimate(one: dict[str, Any], name: str) -> str:
 def _winners(compared: pd.DataFrame, found: Table) -> str:
     if compared.empty:
         return "<p>No log has both a prediction and measured costs.</p>"
-    rows = [[row_head(_setting(row)), *_winner(row, found)] for row in compared.to_dict("records")]
-    head = ["log", "predicted to win", "won", "place of the predicted", "rank correlation", "remark"]
+    lines = compared.to_dict("records")
+    remarks = [_remark(row, found) for row in lines]
+    head = ["log", "predicted to win", "won", "place of the predicted", "rank correlation"]
+    rows = [[row_head(_setting(row)), *_winner(row, found)] for row in lines]
+    if any(remarks):
+        head.append("remark")
+        rows = [[*row, words(remark, "long")] for row, remark in zip(rows, remarks, strict=True)]
     note = (
         f"<p>{key('Green', 'best')}: the predicted learner won; {key('yellow', 'tied')}: another did, but the "
         f"{100 * LEVEL:g}% intervals do not tell them apart; {key('red', 'bad')}: another did, clearly.</p>"
@@ -78,33 +83,38 @@ def _winners(compared: pd.DataFrame, found: Table) -> str:
 
 def _winner(row: dict[str, Any], found: Table) -> list[str]:
     if row["predicted_winner"] is None:
-        return [words("-"), words("-"), cell("-"), cell("-"), words(row["reason"] or "", "long")]
+        return [words("-"), words("-"), cell("-"), cell("-")]
     kind = "best" if row["agrees"] else "tied" if row["tied"] or len(found.seeds) < 2 else "bad"
-    remark = row["reason"] or ("one log: no interval" if len(found.seeds) < 2 else "")
     return [
         words(row["predicted_winner"]),
         words(row["measured_winner"], kind),
         cell(f"{row['rank']} of {len(row['methods'])}"),
         cell(number(row["rank_correlation"], digits=2)),
-        words(remark, "long"),
     ]
+
+
+def _remark(row: dict[str, Any], found: Table) -> str:
+    return row["reason"] or ("one log: no interval" if len(found.seeds) < 2 else "")
 
 
 def _predicted(predictions: Predictions, measured: pd.DataFrame) -> str:
-    groups = {_setting(one): _lines(one, measured) for one in predictions}
-    groups = {name: lines for name, lines in groups.items() if lines}
-    head = ["learner", "predicted suboptimality", "measured cost"]
-    return table("Predicted suboptimality and measured cost", head, groups) if groups else ""
+    """Learners down; for every log the predicted number and the measured one."""
+    learners = list(dict.fromkeys(name for one in predictions for name in one.get("predicted") or {}))
+    costs = [_costs_of(one, measured) for one in predictions]
+    rows = [[row_head(name)] for name in learners]
+    for one, own in zip(predictions, costs, strict=True):
+        for row, name in zip(rows, learners, strict=True):
+            value = (one.get("predicted") or {}).get(name)
+            row += [cell("-" if value is None else f"{value:.3g}"), cell(_measured(own, name))]
+    head = ["learner"]
+    for one in predictions:
+        head += [f"{_setting(one)}: predicted", "measured"]
+    return table("Predicted suboptimality and measured cost", head, rows) if rows else ""
 
 
-def _lines(one: dict[str, Any], measured: pd.DataFrame) -> list[list[str]]:
-    here = measured[(measured["task"] == one["task"]) & (measured["training_user"] == one["training_user"])]
-    rows = here.set_index("method")
-    ranked = sorted((one.get("predicted") or {}).items(), key=lambda item: (item[1] is None, item[1] or 0.0))
-    return [
-        [row_head(name), cell("-" if value is None else f"{value:.3g}"), cell(_measured(rows, name))]
-        for name, value in ranked
-    ]
+def _costs_of(one: dict[str, Any], measured: pd.DataFrame) -> pd.DataFrame:
+    here = (measured["task"] == one["task"]) & (measured["training_user"] == one["training_user"])
+    return measured[here].set_index("method")
 
 
 def _measured(rows: pd.DataFrame, name: str) -> str:

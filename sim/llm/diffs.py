@@ -1,5 +1,6 @@
 """What an edit changed, word by word: the pieces of a text that stayed, went and came."""
 
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from rapidfuzz.distance import Levenshtein
@@ -59,5 +60,4 @@ def spaced(text: str, found: list[str]) -> list[str]:
     for word in found:
         starts.append(text.index(word, at))
         at = starts[-1] + len(word)
-    ends = [*starts[1:], len(text)]
-    return [text[start:end] for start, end in zip(starts, ends, strict=True)]
+    return [text[start:end] for start, end in pairwise([*starts, len(text)])]
