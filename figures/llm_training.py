@@ -10,12 +10,24 @@ from figures.markup import Section, cell, count, pairs, row_head, table, text, t
 from figures.report_fits import share
 from figures.report_parts import duration
 
-_FIXED = {"task", "training_user", "method", "seed", "held_out", "seconds", "status", "chosen"}
+DISTANCE = "distance from held-out edits"
+_FIXED = {
+    "task",
+    "training_user",
+    "method",
+    "seed",
+    "held_out",
+    "held_out_loss",
+    "strength",
+    "seconds",
+    "status",
+    "chosen",
+}
 """Columns of trained.parquet that are no hyperparameters."""
 
 
 def training_section(trained: pd.DataFrame, candidates: pd.DataFrame, episodes: pd.DataFrame) -> Section:
-    """Held-out losses, the chosen hyperparameters, times, and what did not end well.
+    """Distances from held-out edits, the chosen hyperparameters, times, and what did not end well.
 
     Args:
         trained: a row per trained policy.
@@ -48,11 +60,12 @@ def _trained(trained: pd.DataFrame) -> str:
         line += [cell(duration(float(own["seconds"].mean()))), words(_statuses(own))]
         groups.setdefault(_title(task, user), []).append(line)
     note = (
-        "<p>Of the chosen run of every policy: the loss on the held-out edits (a method's own loss: those of different "
-        "methods are not on one scale), mean over logs with the least and the largest; hyperparameters with the number "
-        "of logs that chose them; seconds per log.</p>"
+        "<p>Of the chosen run of every policy: the mean cost of turning its responses into users' edits of the "
+        "reference's, on held-out documents, which chooses hyperparameters for every method alike (mean over logs with "
+        "the least and the largest; weak users' edits lack most of what they want, so that it is not small there); "
+        "hyperparameters with the number of logs that use them; seconds per log.</p>"
     )
-    head = ["method", "held-out loss", *(name.replace("_", " ") for name in settings), "time", "status"]
+    head = ["method", DISTANCE, *(name.replace("_", " ") for name in settings), "time", "status"]
     return note + table("Trained policies", head, groups)
 
 
@@ -107,7 +120,13 @@ def _candidates(candidates: pd.DataFrame) -> str:
         line = [row_head(method), *(cell("-" if pd.isna(value) else _short(value)) for value in values)]
         line += [cell(_spread(own["held_out"])), cell(f"{int(own['chosen'].sum())} of {len(own)}")]
         groups.setdefault(_title(task, user), []).append([*line, words(_statuses(own))])
-    head = ["method", *(name.replace("_", " ") for name in settings), "held-out loss", "chosen", "status"]
+    head = [
+        "method",
+        *(name.replace("_", " ") for name in settings),
+        "distance from held-out edits",
+        "chosen",
+        "status",
+    ]
     shown = table("Hyperparameters that were tried", head, groups)
     return (
         f"<details><summary>All hyperparameters that were tried ({len(candidates):,} runs)</summary>{shown}</details>"

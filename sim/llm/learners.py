@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from rapidfuzz.distance import Levenshtein
 
 from sim.llm import cost_models, decoding, training
-from sim.llm.costs import C_MAX
+from sim.llm.costs import C_MAX, edit_cost
 from sim.llm.objectives import OBJECTIVES, Trainable
 from sim.llm.presets import Preset
 from sim.llm.training import Data, Schedule
@@ -61,7 +61,8 @@ class Fit(NamedTuple):
     Fields:
         policy: pi.
         learning_rate: that was used.
-        held_out: the objective on held-out edits.
+        held_out: how far its responses are from the users' edits on held-out documents (`distance`), which chooses.
+        held_out_loss: the objective on held-out edits.
         strength: s, the estimated share of re-drawn words (edit-model alone; else half).
         status: "ok", or "not_finite" where the loss is no number.
     """
@@ -69,6 +70,7 @@ class Fit(NamedTuple):
     policy: Transformer
     learning_rate: float
     held_out: float
+    held_out_loss: float
     strength: float
     status: str
 
@@ -128,6 +130,24 @@ def arrays(
     return _split(every, settings.held_out)
 
 
+def distance(policy: Transformer, held_out: pd.DataFrame, vocabulary: Vocabulary, settings: Preset) -> float:
+    """The mean cost of turning a policy's likeliest responses into the edits that users made of the reference's.
+
+    It is the same number for every learner, in the units of the online phase, and needs no user.  Users who repair a
+    part only leave the rest as the reference had it, which it cannot see.
+
+    Args:
+        policy: pi.
+        held_out: rows of a log.
+        vocabulary: of the agent.
+        settings: the dtype.
+    """
+    documents = vocabulary.documents(held_out["context"].tolist())
+    made = decoding.generate(policy, documents, vocabulary.response, 0, greedy=True, dtype=jnp.dtype(settings.dtype))
+    pairs = zip(vocabulary.texts(made.tokens), held_out["edit"], strict=True)
+    return float(np.mean([edit_cost(response, edit) for response, edit in pairs]))
+
+
 def fit(
     learner: Learner,
     data: tuple[Data, Data],
@@ -135,6 +155,7 @@ def fit(
     settings: Preset,
     learning_rates: Sequence[float],
     seed: int,
+    score: Callable[[Transformer], float],
     told: Callable[[int], None] | None = None,
 ) -> Iterator[Fit]:
     """Train the learner once for each learning rate, from the reference policy.
@@ -146,6 +167,7 @@ def fit(
         settings: the number of steps, the batch, the dtype.
         learning_rates: one, or the candidates.
         seed: of the order of examples.
+        score: what a policy is worth on held-out edits, the less the better.
         told: hears how many steps were done since it was last told.
     """
     objective, dtype = OBJECTIVES[learner.objective], jnp.dtype(settings.dtype)
@@ -156,13 +178,13 @@ def fit(
             run = now
             if told:
                 told(len(losses))
-        held_out = training.mean_loss(run.trainable, objective, learner.settings, data[1], settings.batch, dtype)
-        fine = bool(np.isfinite(losses).all() and np.isfinite(held_out))
-        yield Fit(run.trainable.policy, rate, held_out, _strength(run.trainable), "ok" if fine else "not_finite")
+        loss = training.mean_loss(run.trainable, objective, learner.settings, data[1], settings.batch, dtype)
+        status = "ok" if np.isfinite(losses).all() and np.isfinite(loss) else "not_finite"
+        yield Fit(run.trainable.policy, rate, score(run.trainable.policy), loss, _strength(run.trainable), status)
 
 
 def best(fits: Sequence[Fit]) -> int:
-    """The place of the candidate with the least held-out loss; one that is no number is the last choice."""
+    """The place of the candidate that is nearest to held-out edits; one that is no number is the last choice."""
     return int(np.argmin([fit.held_out if fit.status == "ok" else np.inf for fit in fits]))
 
 

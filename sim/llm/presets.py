@@ -44,39 +44,39 @@ class Preset(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    domains: int = Field(2, ge=0, le=5)
-    facts: int = Field(3, ge=1, le=6)
-    vocabulary: int = Field(1024, ge=300, le=65536)
-    document: int = Field(48, ge=8, le=2048)
-    response: int = Field(56, ge=8, le=2048)
-    width: int = Field(96, ge=8, le=8192)
-    layers: int = Field(3, ge=1, le=128)
-    heads: int = Field(4, ge=1, le=128)
-    hidden: int = Field(256, ge=8, le=65536)
-    pretraining_documents: int = Field(20_000, ge=1)
-    pretraining_steps: int = Field(800, ge=1)
-    pretraining_rate: float = Field(3e-3, gt=0, le=1)
+    domains: int = Field(default=2, ge=0, le=5)
+    facts: int = Field(default=3, ge=3, le=6)
+    vocabulary: int = Field(default=1024, ge=300, le=65536)
+    document: int = Field(default=48, ge=8, le=2048)
+    response: int = Field(default=64, ge=8, le=2048)
+    width: int = Field(default=96, ge=8, le=8192)
+    layers: int = Field(default=2, ge=1, le=128)
+    heads: int = Field(default=2, ge=1, le=128)
+    hidden: int = Field(default=256, ge=8, le=65536)
+    pretraining_documents: int = Field(default=20_000, ge=1)
+    pretraining_steps: int = Field(default=1600, ge=1)
+    pretraining_rate: float = Field(default=3e-3, gt=0, le=1)
     logged: dict[str, int] = {"summarization": 2000, "email": 1000}
-    held_out: int = Field(200, ge=1)
-    steps: int = Field(60, ge=1)
-    learning_rates: list[Rate] = Field([3e-4, 1e-3], min_length=1)
-    batch: int = Field(64, ge=1, le=65536)
-    rounds: int = Field(200, ge=1, le=1_000_000)
-    seeds: int = Field(3, ge=1, le=1000)
+    held_out: int = Field(default=200, ge=1)
+    steps: int = Field(default=80, ge=1)
+    learning_rates: list[Rate] = Field(default=[3e-4, 1e-3], min_length=1)
+    batch: int = Field(default=32, ge=1, le=65536)
+    rounds: int = Field(default=200, ge=1, le=1_000_000)
+    seeds: int = Field(default=3, ge=1, le=1000)
     greedy: bool = True
-    alpha: float = Field(0.1, ge=0, le=100)
-    link_scale: float = Field(0.1, gt=0, le=100)
-    lam: float = Field(1.0, ge=0, le=1e6)
-    temperature: float = Field(0.1, gt=0, le=100)
-    cost_draws: int = Field(4, ge=2, le=64)
-    cost_documents: int = Field(500, ge=1)
-    cost_models: int = Field(8, ge=1, le=64)
-    dtype: str = Field("float32", pattern="^(float32|bfloat16)$")
+    alpha: float = Field(default=0.1, ge=0, le=100)
+    link_scale: float = Field(default=0.1, gt=0, le=100)
+    lam: float = Field(default=0.02, ge=0, le=1e6)
+    temperature: float = Field(default=0.1, gt=0, le=100)
+    cost_draws: int = Field(default=4, ge=2, le=64)
+    cost_documents: int = Field(default=500, ge=1)
+    cost_models: int = Field(default=8, ge=1, le=64)
+    dtype: str = Field(default="float32", pattern="^(float32|bfloat16)$")
 
 
 PRESETS: dict[str, Preset] = {
     "micro": Preset(
-        facts=2, vocabulary=600, document=40, response=48, width=48, layers=2, heads=2, hidden=96,
+        vocabulary=600, document=56, response=64, width=48, layers=2, heads=2, hidden=96,
         pretraining_documents=2000, pretraining_steps=150, logged={"summarization": 96, "email": 64}, held_out=32,
         steps=20, learning_rates=[1e-3], batch=32, rounds=20, seeds=2, cost_documents=24,
     ),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -80,12 +81,10 @@ def run(
         stack.callback(folder.opened(study, out, resume, log).close)
         bench = Bench(study, out, Meter(work(study), progress), log)
         for task in study.tasks:
-            found = agents.agent(study, task, out / "models" / task, bench.meter.add)
-            for user in study.users:
-                for seed in range(study.settings.seeds):
-                    _setting(bench, task, user, seed, found)
+            _task(bench, task)
         folder.finish(out)
-        write_text(out / "speed.json", json.dumps(speed.measure(study, found), indent=2) + "\n")
+        last = agents.agent(study, study.tasks[-1], out / "models" / study.tasks[-1])
+        write_text(out / "speed.json", json.dumps(speed.measure(study, last), indent=2) + "\n")
         seconds = {"finished": datetime.now(UTC).isoformat(timespec="seconds"), "wall_seconds": monotonic() - started}
         write_text(out / "provenance.json", json.dumps(machine.made_with() | seconds, indent=2, sort_keys=True) + "\n")
         if finish is not None:
@@ -104,6 +103,16 @@ def _steps(study: Study, seed: int) -> int:
     """The steps of training for one log; the first tries all learning rates."""
     tried = len(study.settings.learning_rates) if seed == 0 else 1
     return study.settings.steps * tried * len(learners.learners(study.settings))
+
+
+def _task(bench: Bench, task: str) -> None:
+    """One task: its reference policy, then every log of every user."""
+    end = bench.meter.done + bench.study.settings.pretraining_steps
+    found = agents.agent(bench.study, task, bench.folder / "models" / task, bench.meter.add)
+    bench.meter.reach(end)
+    for user in bench.study.users:
+        for seed in range(bench.study.settings.seeds):
+            _setting(bench, task, user, seed, found)
 
 
 def _setting(bench: Bench, task: str, user: str, seed: int, agent: Agent) -> None:
@@ -138,24 +147,32 @@ def _trained(
         if not path.exists():
             if known is None:
                 known = learners.examples(log, agent.vocabulary, agent.reference, jnp.dtype(settings.dtype))
-            _train(bench, (task, user, seed, name), learner, known, agent, path)
+            _train(bench, (task, user, seed, name), learner, known, log[-settings.held_out :], agent, path)
         yield name, checkpoints.read(path, agent.reference)[0]
 
 
 def _train(
-    bench: Bench, which: tuple[str, str, int, str], learner: Learner, log: learners.Examples, agent: Agent, path: Path
+    bench: Bench,
+    which: tuple[str, str, int, str],
+    learner: Learner,
+    log: learners.Examples,
+    held_out: pd.DataFrame,
+    agent: Agent,
+    path: Path,
 ) -> None:
     """Train one learner: at every learning rate on the first log, at the chosen one on the others."""
     task, user, seed, name = which
     settings, started = bench.study.settings, monotonic()
     data = learners.arrays(learner, log, agent.vocabulary, agent.reference, settings, number("cost", *which))
     rates = [_chosen_rate(bench, task, user, name)] if seed else settings.learning_rates
-    fits = list(learners.fit(learner, data, agent.reference, settings, rates, number("order", *which), bench.meter.add))
+    score = partial(learners.distance, held_out=held_out, vocabulary=agent.vocabulary, settings=settings)
+    order = number("order", *which)
+    fits = list(learners.fit(learner, data, agent.reference, settings, rates, order, score, bench.meter.add))
     won = learners.best(fits)
     about = {"task": task, "training_user": user, "method": name, "seed": seed, "steps": settings.steps}
     tried = [
-        about | {"learning_rate": one.learning_rate, "held_out": one.held_out, "strength": one.strength,
-                 "status": one.status, "chosen": i == won}
+        about | {"learning_rate": one.learning_rate, "held_out": one.held_out,
+                 "held_out_loss": one.held_out_loss, "strength": one.strength, "status": one.status, "chosen": i == won}
         for i, one in enumerate(fits)
     ]  # fmt: skip
     checkpoints.write(path, fits[won].policy, {"tried": tried, "seconds": monotonic() - started})
