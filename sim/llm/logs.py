@@ -63,8 +63,9 @@ def read(path: str | Path, empty_responses: bool = False, edit_cost: EditCost | 
 
     Args:
         path: of the file.
-        empty_responses: whether a response may be empty.  A simulated agent can answer with nothing, whose edit costs
-            1; in a log that was recorded elsewhere an empty text is far more likely to be a fault of the recording.
+        empty_responses: whether a response may be empty, and its edit too.  A simulated agent can answer with nothing,
+            which a user may leave as it is; in a log that was recorded elsewhere an empty text is far more likely to be
+            a fault of the recording.
         edit_cost: the capped cost of (response, edit) where the file has none; default: that of sim/llm/costs.py.
 
     Returns:
@@ -132,7 +133,7 @@ def _check(path: Path, table: pa.Table, empty_responses: bool) -> None:
         if name in table.column_names:
             _check_type(path, name, table[name])
     for name in REQUIRED:
-        _check_texts(path, name, table[name], allow_empty=empty_responses and name == "response")
+        _check_texts(path, name, table[name], allow_empty=empty_responses and name in ("response", "edit"))
     for name in NUMBERS:
         if name in table.column_names:
             _check_numbers(path, name, table[name])

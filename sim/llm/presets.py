@@ -54,11 +54,11 @@ class Preset(BaseModel):
     heads: int = Field(default=2, ge=1, le=128)
     hidden: int = Field(default=256, ge=8, le=65536)
     pretraining_documents: int = Field(default=20_000, ge=1)
-    pretraining_steps: int = Field(default=1600, ge=1)
+    pretraining_steps: int = Field(default=1200, ge=1)
     pretraining_rate: float = Field(default=3e-3, gt=0, le=1)
     logged: dict[str, int] = {"summarization": 2000, "email": 1000}
     held_out: int = Field(default=200, ge=1)
-    steps: int = Field(default=80, ge=1)
+    steps: int = Field(default=50, ge=1)
     learning_rates: list[Rate] = Field(default=[3e-4, 1e-3], min_length=1)
     batch: int = Field(default=32, ge=1, le=65536)
     rounds: int = Field(default=200, ge=1, le=1_000_000)
