@@ -30,7 +30,7 @@ docs: $(DEV_ENV)/.ready
 check: lint test docs test-slow
 
 $(RUN_ENV)/.ready: pyproject.toml $(LOCK)
-	$(call install,$(RUN_ENV),.)
+	$(call install,$(RUN_ENV),.[llm])
 
 $(DEV_ENV)/.ready: pyproject.toml $(LOCK)
 	$(call install,$(DEV_ENV),.[dev])

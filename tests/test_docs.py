@@ -100,7 +100,8 @@ COMMANDS = typer.main.get_command(medley.app).commands  # type: ignore[attr-defi
 
 def smallest(words: list[str]) -> list[str]:
     """What makes a command as short as it can be."""
-    return {"run": ["--set", "n=[20]", "--seeds", "2"], "figures": ["--quick"]}.get(words[1], [])
+    llm = ["--preset", "micro", "--task", "email", "--seeds", "1", "--set", "steps=5", "--set", "pretraining_steps=20"]
+    return {"run": ["--set", "n=[20]", "--seeds", "2"], "figures": ["--quick"], "llm": llm}.get(words[1], [])
 
 
 @pytest.mark.slow

@@ -38,15 +38,22 @@ def opened(study: Study, path: Path, resume: bool, log: pd.DataFrame | None) -> 
         _same(_read(stored), table, path)
     elif path.exists() and any(one.name != "lock" for one in path.iterdir()):
         raise BadInput(f"--resume {path}: expected the folder of a medley llm run (no settings.toml there)")
+    lock = _locked(path)
+    write_text(stored, tomli_w.dumps(table))
+    return lock
+
+
+def _locked(path: Path) -> IO[str]:
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock = (path / "lock").open("w")
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise BadInput(f"--out {path}: another run is writing there; wait for it or choose another folder") from None
     except OSError as error:
         raise BadInput(f"--out {path}: cannot be written ({error.strerror})") from None
-    write_text(stored, tomli_w.dumps(table))
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise BadInput(f"--out {path}: another run is writing there; wait for it or choose another folder") from None
     return lock
 
 
@@ -67,14 +74,18 @@ def finish(path: Path) -> None:
     write(path / "trained.parquet", tried[tried["chosen"]].drop(columns="chosen"))
 
 
+def answered(path: Path) -> pd.DataFrame:
+    """The examples of a stored log that its user answered."""
+    rows = log_files.read(path, empty_responses=True)
+    return rows[rows["status"] == "ok"].reset_index(drop=True) if "status" in rows else rows
+
+
 def logs(path: Path) -> Iterator[tuple[pd.DataFrame, int]]:
     """The logs of every task and user together, and how many examples of one the learners were trained on."""
     table = settings_of(path) or {}
     for task in table["tasks"]:
         for user in table["users"]:
-            found = [
-                log_files.read(one, empty_responses=True) for one in sorted((path / "logs").glob(f"{task}-{user}-*"))
-            ]
+            found = [answered(one) for one in sorted((path / "logs").glob(f"{task}-{user}-*"))]
             yield pd.concat(found, ignore_index=True), len(found[0]) - table["settings"]["held_out"]
 
 

@@ -48,7 +48,10 @@ def drafts(study: Study, task: str, agent: Agent, seed: int) -> Drafts:
 
 
 def logged(task: str, name: str, user: User, given: Drafts, seed: int) -> pd.DataFrame:
-    """The log of a user: her edits of the drafts, in the columns of `sim.llm.logs`; unanswered ones are left out."""
+    """The log of a user: her edits of the drafts, in the columns of `sim.llm.logs`.
+
+    Rows that she did not answer have a `status` other than "ok" and teach nothing.
+    """
     rng = generator("edits", task, name, seed)
     answers = [user.answer(*pair, rng) for pair in zip(given.documents, given.responses, strict=True)]
     ratios = [edit_ratio(y, answer.text) for y, answer in zip(given.responses, answers, strict=True)]
@@ -63,8 +66,9 @@ def logged(task: str, name: str, user: User, given: Drafts, seed: int) -> pd.Dat
             "logprob_edit": np.nan,
             "user": name,
             "group": [one.domain for one in given.documents],
+            "status": [answer.status for answer in answers],
         }
-    )[[answer.status == "ok" for answer in answers]].reset_index(drop=True)
+    )
 
 
 class Round(NamedTuple):

@@ -17,7 +17,7 @@ from sim import machine
 from sim.errors import BadInput
 from sim.files import atomic_file, write_text
 from sim.llm import agent as agents
-from sim.llm import checkpoints, folder, learners, protocol, speed
+from sim.llm import checkpoints, folder, learners, memory, protocol, speed
 from sim.llm import logs as log_files
 from sim.llm.agent import Agent
 from sim.llm.folder import parquet
@@ -44,14 +44,23 @@ class Bench:
         folder: of the results.
         meter: hears of the work that is done.
         log: the log of a user's own instead of simulated ones.
-        users: test users by name.
+        own: users that are none of the text world's, by name.
     """
 
     study: Study
     folder: Path
     meter: Meter
     log: pd.DataFrame | None = None
-    users: Mapping[str, User] = field(default_factory=lambda: {name: make(name) for name in TEST_USERS})
+    own: Mapping[str, User] = field(default_factory=dict)
+
+    def user(self, name: str) -> User:
+        """A user by name."""
+        return self.own[name] if name in self.own else make(name)
+
+    @property
+    def test_users(self) -> dict[str, User]:
+        """Who edits in the online rounds."""
+        return {name: self.user(name) for name in dict.fromkeys((*TEST_USERS, *self.own))}
 
 
 def run(
@@ -60,6 +69,7 @@ def run(
     *,
     resume: bool = False,
     log: pd.DataFrame | None = None,
+    users: Mapping[str, User] | None = None,
     progress: Callable[[int, int], None] | None = None,
     finish: Callable[[], None] | None = None,
 ) -> Path:
@@ -70,16 +80,21 @@ def run(
         out: the result folder.
         resume: go on with what the folder holds.
         log: from `sim.llm.logs.read`: learn from these edits instead of from simulated users'.
+        users: of your own by name, such as `sim.llm.http_user.HttpUser`: they edit online beside the others, and the
+            logs where `study.users` names them.
         progress: called with (work done, work in all), in steps of training.
         finish: called at the end, while the folder is still closed to other runs.
 
     Raises:
-        BadInput: a folder that cannot be used, or holds a study with other settings; a log too short to learn from.
+        BadInput: a folder that cannot be used, or holds a study with other settings; a study that
+            does not fit into the device's memory.
     """
     started = monotonic()
+    memory.check(study)
     with ExitStack() as stack:
+        stack.enter_context(memory.told(study))
         stack.callback(folder.opened(study, out, resume, log).close)
-        bench = Bench(study, out, Meter(work(study), progress), log)
+        bench = Bench(study, out, Meter(work(study), progress), log, users or {})
         for task in study.tasks:
             _task(bench, task)
         folder.finish(out)
@@ -132,8 +147,11 @@ def _log(bench: Bench, task: str, user: str, seed: int, agent: Agent) -> pd.Data
         log_files.write(path, bench.log[bench.log["task"] == task], empty_responses=True)
     if not path.exists():
         given = protocol.drafts(bench.study, task, agent, seed)
-        log_files.write(path, protocol.logged(task, user, make(user), given, seed), empty_responses=True)
-    return log_files.read(path, empty_responses=True)
+        log_files.write(path, protocol.logged(task, user, bench.user(user), given, seed), empty_responses=True)
+    rows, least = folder.answered(path), bench.study.settings.held_out + 1
+    if len(rows) < least:
+        raise BadInput(f"user {user}: expected at least {least} answers to learn from, got {len(rows)}; see {path}")
+    return rows
 
 
 def _trained(
@@ -193,10 +211,10 @@ def _play(
     about: dict[str, Any],
     places: dict[str, Path],
 ) -> None:
-    documents, found = protocol.played(bench.study, task, policies, agent, bench.users, seed)
+    documents, found = protocol.played(bench.study, task, policies, agent, bench.test_users, seed)
     rules = protocol.rules(bench.study, [name for name in policies if name != "reference"])
     rows, shown = [], []
-    for test_user in bench.users:
+    for test_user in bench.test_users:
         rounds = {policy: found[test_user, policy] for policy in policies}
         labels = about | {"test_user": test_user}
         rows.append(protocol.episodes(rounds, rules, seed).assign(**labels, seed=seed))

@@ -7,7 +7,7 @@ praise or in question, which they put in their own.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -32,6 +32,7 @@ class Edit:
     status: str = "ok"
 
 
+@runtime_checkable
 class User(Protocol):
     """Whoever edits responses."""
 

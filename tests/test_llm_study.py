@@ -1,0 +1,196 @@
+"""A whole study at its smallest: what is learned, what is stored, and how it goes on after it was stopped."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import load
+
+from sim.errors import BadInput
+from sim.llm import folder, learners, logs, presets, protocol, stored, study
+from sim.llm.documents import draw, is_held_out
+from sim.llm.presets import Study
+from sim.llm.seeds import generator, number
+from sim.llm.users import make
+from sim.online import UCB
+
+pytestmark = pytest.mark.slow
+
+TRAINED = list(learners.learners(presets.PRESETS["micro"]))
+SMALL = ["pretraining_steps=200", "steps=30", "rounds=30"]
+
+
+@pytest.fixture(scope="module")
+def small() -> Study:
+    return presets.study("micro", ["email"], 1, SMALL)
+
+
+@pytest.fixture(scope="module")
+def ran(small: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    counts: list[tuple[int, int]] = []
+    out = tmp_path_factory.mktemp("llm") / "run"
+    study.run(small, out, progress=lambda done, total: counts.append((done, total)))
+    assert counts[-1] == (study.work(small),) * 2 and sorted(counts) == counts
+    return out
+
+
+def means(path: Path) -> pd.DataFrame:
+    rows = stored.read(path).episodes
+    return rows.groupby(["training_user", "test_user", "method"])["cost"].mean().unstack()
+
+
+def test_it_learns_from_edits(ran: Path) -> None:
+    costs = means(ran)
+    strong = costs.loc[("strong", "strong")]
+    assert strong["sup"] < 0.75 * strong["reference"] and strong["early"] < 0.75 * strong["reference"]
+    # Weak users' edits leave most of a text as the reference wrote it, and supervision imitates that too.
+    assert strong["sup"] < costs.loc[("weak", "strong")]["sup"]
+    assert (costs >= 0).all(axis=None) and (costs <= 2).all(axis=None)
+
+
+def test_every_policy_and_rule_played_every_round(ran: Path, small: Study) -> None:
+    rows = stored.read(ran).episodes
+    methods = {"reference", *TRAINED, "late", "late (all)", "uniform"}
+    counted = rows.groupby(["training_user", "test_user", "method"])["round"].agg(["size", "nunique"])
+    assert len(counted) == 2 * 2 * len(methods) and (counted == small.settings.rounds).all(axis=None)
+    assert set(rows["method"]) == methods and (rows["status"] == "ok").all()
+    assert np.allclose(rows["cost"], np.minimum(rows["raw_cost"], 2.0))
+    late = rows[rows["method"] == "late"]
+    assert set(late["arm"]) <= {"sup", "pref", "early"}
+    # A rule pays what the policy that it chose costs in the same round.
+    keys = ["training_user", "test_user", "seed", "round", "arm"]
+    alone = rows[rows["method"].isin(TRAINED)].assign(arm=lambda frame: frame["method"])
+    joined = late.merge(alone, on=keys, suffixes=("", "_alone"))
+    assert len(joined) == len(late) and np.array_equal(joined["cost"], joined["cost_alone"])
+
+
+def test_the_online_table_sums_the_episodes(ran: Path) -> None:
+    found = stored.read(ran)
+    last = found.online[found.online["round"] == 30].set_index(["training_user", "test_user", "method"])
+    summed = found.episodes.groupby(["training_user", "test_user", "method"])["cost"].sum()
+    assert np.allclose(last["cost"], summed.loc[last.index])
+    best = (
+        last[last["arm"] == last.index.get_level_values("method")].groupby(["training_user", "test_user"])["cost"].min()
+    )
+    for key, row in last.iterrows():
+        assert row["regret"] == pytest.approx(row["cost"] - best[key[:2]])
+    assert found.online["round"].max() == 30 and found.online["round"].min() == 1
+
+
+def test_logs_hold_the_same_drafts_for_every_user_and_no_document_of_the_online_phase(ran: Path) -> None:
+    strong, weak = (
+        logs.read(ran / "logs" / f"email-{user}-0.parquet", empty_responses=True) for user in ("strong", "weak")
+    )
+    assert strong[["context", "response"]].equals(weak[["context", "response"]])
+    assert not strong["edit"].equals(weak["edit"]) and strong["cost"].mean() > weak["cost"].mean()
+    assert (strong["logprob_response"] < 0).all() and set(strong["group"]) == set(
+        presets.study("micro").domains("email")
+    )
+    shown = set(stored.read(ran).samples["context"])
+    assert shown and not shown & set(strong["context"])
+
+
+def test_every_candidate_is_told_and_one_is_chosen(ran: Path) -> None:
+    found = stored.read(ran)
+    assert len(found.candidates) == len(found.trained) == 2 * len(TRAINED)
+    assert found.candidates["chosen"].all() and np.isfinite(found.trained["held_out"]).all()
+    strengths = found.trained.set_index(["training_user", "method"])["strength"]
+    assert strengths["strong", "edit-model"] > strengths["weak", "edit-model"]
+    speed = json.loads((ran / "speed.json").read_text())
+    assert speed["tokens_per_second_training"] > 0 and speed["model_flop_utilisation"] is None and speed["reasons"]
+
+
+def test_a_finished_run_goes_on_with_nothing_and_gives_the_same(ran: Path, small: Study) -> None:
+    names = ("episodes", "online", "samples", "trained", "candidates")
+    before = {name: pd.read_parquet(ran / f"{name}.parquet") for name in names}
+    model = ran / "models" / "email" / "strong-0" / "sup.safetensors"
+    kept = load(model.read_bytes())
+    # One policy and what follows from it are lost: they come back as they were, to the last bit.
+    model.unlink()
+    for name in ("episodes", "samples"):
+        (ran / name / "email-strong-0.parquet").unlink()
+    study.run(small, ran, resume=True)
+    again = load(model.read_bytes())
+    assert all(np.array_equal(again[name], kept[name]) for name in kept)
+    for name, rows in before.items():
+        # Training takes another time each time.
+        timeless = [column for column in rows if column != "seconds"]
+        pd.testing.assert_frame_equal(pd.read_parquet(ran / f"{name}.parquet")[timeless], rows[timeless])
+
+
+@pytest.mark.parametrize(
+    ("tasks", "overrides", "words"),
+    [
+        (["email"], ["steps=31"], "the run there has steps = 30, this one 31"),
+        (["summarization"], [], "the run there has tasks = .'email'., this one .'summarization'."),
+    ],
+)
+def test_other_settings_are_refused_by_saying_what_differs(
+    ran: Path, tasks: list[str], overrides: list[str], words: str
+) -> None:
+    other = presets.study("micro", tasks, 1, [*SMALL, *overrides])
+    with pytest.raises(BadInput, match=words):
+        study.run(other, ran, resume=True)
+    with pytest.raises(BadInput, match="the folder is not empty"):
+        study.run(other, ran)
+
+
+def test_a_folder_of_another_kind_and_one_in_use_are_refused(ran: Path, small: Study, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(BadInput, match="expected the folder of a medley llm run"):
+        study.run(small, tmp_path, resume=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    lock = folder.opened(small, ran, True, None)
+    try:
+        with pytest.raises(BadInput, match="another run is writing there"):
+            folder.opened(small, ran, True, None)
+    finally:
+        lock.close()
+
+
+def test_a_log_of_ones_own_is_learned_from(ran: Path, tmp_path: Path) -> None:
+    own = logs.read(ran / "logs" / "email-strong-0.parquet", empty_responses=True)
+    chosen, given = study.of_log(presets.study("micro", seeds=1), own)
+    assert chosen.tasks == ("email",) and chosen.users == ("log",) and given is not None
+    assert set(given["user"]) == {"log"}
+    with pytest.raises(
+        BadInput, match=r"expected at least 33 examples of task 'email' \(32 of them are held out\), got 5"
+    ):
+        study.of_log(chosen, own[:5])
+    assert study.of_log(chosen, None) == (chosen, None)
+
+
+def test_a_rule_learns_nothing_from_a_round_without_an_answer() -> None:
+    def rounds(*ratios: float) -> list[protocol.Round]:
+        return [protocol.Round("a", "b", ratio, "ok" if ratio == ratio else "no answer") for ratio in ratios]
+
+    nothing = float("nan")
+    listed = {"good": rounds(0.1, nothing, 0.1, 0.1, 0.1), "bad": rounds(1.9, nothing, 1.9, 1.9, 1.9)}
+    rows = protocol.episodes(listed, {"late": (UCB(alpha=0.0, c_max=2.0), ["good", "bad"])}, 0)
+    late = rows[rows["method"] == "late"]
+    # The second arm is still to be tried after the round in which it brought no cost.
+    assert late["arm"].tolist() == ["good", "bad", "bad", "good", "good"]
+    assert late["status"].tolist() == ["ok", "no answer", "ok", "ok", "ok"] and late["cost"].isna().tolist()[1]
+
+
+def test_an_unanswered_edit_is_a_row_with_its_status() -> None:
+    class Silent:
+        def answer(self, document: object, response: str, rng: object) -> object:
+            from sim.llm.users import Edit
+
+            return Edit(response, "timed out")
+
+    document = draw("email", 1, generator("x"))[0]
+    found = protocol.edited(Silent(), document, "Hello.", generator("y"))  # type: ignore[arg-type]
+    assert found.status == "timed out" and found.edit == "Hello." and np.isnan(found.ratio)
+    assert protocol.edited(make("strong"), document, "Hello.", generator("y")).ratio > 0
+
+
+def test_streams_differ_by_name_and_documents_of_rounds_are_held_out() -> None:
+    assert number("log", "email", 1) == number("log", "email", 1) != number("log", "email", 2)
+    one, other = (generator("log", "email", seed).random(4).tolist() for seed in (0, 1))
+    assert one != other
+    documents = draw("email", 50, generator("online", "email", 0), None, 3, held_out=True)
+    assert all(is_held_out(document.facts) for document in documents)
