@@ -12,9 +12,10 @@ from safetensors.numpy import save_file
 
 from sim.errors import BadInput
 from sim.llm import checkpoints, cost_models, decoding, training
+from sim.llm.cost_steps import weights
 from sim.llm.learners import Fit as LearnerFit
-from sim.llm.learners import best, kept_tokens, learners, tilted
-from sim.llm.objectives import OBJECTIVES, SWIFT, Trainable, supervision
+from sim.llm.learners import best, kept_tokens, learners
+from sim.llm.objectives import OBJECTIVES, Trainable, supervision
 from sim.llm.presets import PRESETS
 from sim.llm.training import Schedule
 from sim.llm.transformer import FLOAT32, Shape, Transformer, initial
@@ -47,7 +48,7 @@ def batch() -> dict[str, np.ndarray]:
 def of(name: str, model: Transformer, batch: dict[str, np.ndarray], log_odds: float = 0.0, **settings: float) -> Any:
     numbers = {key: jnp.float32(value) for key, value in settings.items()}
     arrays = {key: jnp.asarray(value) for key, value in batch.items()}
-    trainable = Trainable(model, jnp.float32(log_odds / SWIFT))
+    trainable = Trainable(model, jnp.float32(log_odds))
     return np.asarray(OBJECTIVES[name](trainable, arrays, numbers, FLOAT32), float)
 
 
@@ -99,7 +100,7 @@ def test_words_left_alone_teach_little_where_users_rarely_edit(
         given = arrays | {"kept": jnp.full((3, 4), kept)}
 
         def loss(policy: Transformer) -> Any:
-            return OBJECTIVES["edit-model"](Trainable(policy, log_odds / SWIFT), given, {}, FLOAT32).sum()
+            return OBJECTIVES["edit-model"](Trainable(policy, log_odds), given, {}, FLOAT32).sum()
 
         return sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(jax.grad(loss)(policy))) ** 0.5
 
@@ -191,17 +192,49 @@ def test_the_pessimistic_cost_is_the_largest_of_the_ensemble_and_finds_a_linear_
     assert spread[1] > 3 * spread[0]
 
 
-def test_tilted_weights_are_those_of_the_minimiser() -> None:
-    costs = np.array([[0.0, 0.2, 1.0], [2.0, 2.0, 2.0]])
-    odds = np.exp(-costs / 0.5)
-    assert np.allclose(tilted(costs, 0.5), 3 * odds / odds.sum(axis=1, keepdims=True))
-    # A tiny temperature keeps the best draw alone, and nothing overflows.
-    assert np.allclose(tilted(costs, 1e-4)[0], [3, 0, 0])
+def test_steps_of_mirror_descent_end_at_the_minimiser_of_eq_6() -> None:
+    """On a law over six responses, where draws are its whole support with their probabilities as multiplicities."""
+    rng = np.random.default_rng(3)
+    reference, costs, beta, tau = rng.dirichlet(np.ones(6)), rng.uniform(0, 2, 6), 0.2, 0.5
+    optimum = reference * np.exp(-costs / beta)
+    optimum /= optimum.sum()
+    policy = reference
+    for step in range(1, 6):
+        apart = np.log(policy / reference)
+        policy = policy * weights(costs[None], apart[None], beta, tau)[0]
+        policy = policy / policy.sum()
+        left = reference * np.exp(-(1 - (1 - tau) ** step) * costs / beta)
+        assert np.allclose(policy, left / left.sum())
+    assert np.abs(np.log(policy / optimum)).max() < 0.05 * np.abs(np.log(reference / optimum)).max()
+    # The minimiser itself is left alone.
+    assert np.allclose(weights(costs[None], np.log(optimum / reference)[None], beta, tau), 1)
 
 
-def test_the_candidate_with_the_least_held_out_loss_is_chosen(model: Transformer) -> None:
+def test_weights_have_mean_one_and_do_not_overflow() -> None:
+    found = weights(np.array([[0.0, 2.0, 1.0], [2.0, 2.0, 2.0]]), np.zeros((2, 3)), 1e-4, 1.0)
+    assert np.allclose(found, [[3, 0, 0], [1, 1, 1]])
+
+
+@pytest.mark.parametrize("strength", [0.1, 0.9])
+def test_the_share_of_redrawn_words_is_found_in_few_steps(model: Transformer, strength: float) -> None:
+    rng = np.random.default_rng(int(10 * strength))
+    documents = np.tile(np.array([[0, 5, 1]], np.int32), (400, 1))
+    drafts, fresh = rng.integers(3, SHAPE.vocabulary, (2, 400, 4)).astype(np.int32)
+    redrawn = rng.random(drafts.shape) < strength
+    edits = np.where(redrawn, fresh, drafts)
+    data = {"documents": documents, "edits": edits, "kept": edits == drafts}
+    run, schedule = training.begin(model), Schedule(50, 1e-3, 32)
+    for now, _ in training.train(run, OBJECTIVES["edit-model"], {}, data, schedule, 1):
+        run = now
+    found = float(jax.nn.sigmoid(run.trainable.log_odds_redrawn))
+    # Standard error 0.01; the rest is that the policy does not yet know the law of fresh words.
+    assert found == pytest.approx(redrawn.mean(), abs=0.06)
+
+
+def test_the_candidate_nearest_to_held_out_edits_is_chosen(model: Transformer) -> None:
     fits = [
-        LearnerFit(model, 0.1, loss, 0.5, status) for loss, status in ((2.0, "ok"), (1.0, "ok"), (0.5, "not_finite"))
+        LearnerFit(model, 0.1, near, 9.0 - near, 0.5, status)
+        for near, status in ((2.0, "ok"), (1.0, "ok"), (0.5, "not_finite"))
     ]
     assert best(fits) == 1 and best(fits[2:]) == 0
 

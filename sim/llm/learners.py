@@ -11,7 +11,8 @@ from jaxtyping import Bool, Float, Int
 from rapidfuzz.distance import Levenshtein
 
 from sim.llm import cost_models, decoding, training
-from sim.llm.costs import C_MAX, edit_cost
+from sim.llm.cost_steps import ROUNDS, Costed
+from sim.llm.costs import edit_cost
 from sim.llm.objectives import OBJECTIVES, Trainable
 from sim.llm.presets import Preset
 from sim.llm.training import Data, Schedule
@@ -49,10 +50,6 @@ class Examples(NamedTuple):
     costs: Float[np.ndarray, " N"]
     reference_gap: Float[np.ndarray, " N"]
     kept: Bool[np.ndarray, "N R"]
-
-    def part(self, rows: slice) -> "Examples":
-        """Some of the examples."""
-        return Examples(*(array[rows] for array in self))
 
 
 class Fit(NamedTuple):
@@ -116,18 +113,34 @@ def kept_tokens(responses: Int[np.ndarray, "N R"], edits: Int[np.ndarray, "N R"]
     return kept
 
 
-def arrays(
+class Prepared(NamedTuple):
+    """The examples of an objective.
+
+    Fields:
+        rounds: how often they change while training.
+        data: of a round, which may be draws of the policy so far.
+        held_out: examples that are not trained on.
+    """
+
+    rounds: int
+    data: Callable[[int, Transformer], Data]
+    held_out: Data
+
+
+def prepared(
     learner: Learner, log: Examples, vocabulary: Vocabulary, reference: Transformer, settings: Preset, seed: int
-) -> tuple[Data, Data]:
-    """What an objective needs of a log: to train on, and held out."""
+) -> Prepared:
+    """What an objective needs of a log, its last examples held out."""
     if learner.objective == "cost":
-        return _cost_arrays(log, vocabulary, reference, settings, seed)
+        return _costed(log, vocabulary, reference, settings, seed)
     every: Data = {"documents": log.documents, "edits": log.edits}
     if learner.objective in ("pref", "early"):
         every |= {"responses": log.responses, "reference_gap": log.reference_gap}
     if learner.objective == "edit-model":
         every |= {"kept": log.kept}
-    return _split(every, settings.held_out)
+    rows = len(log.documents) - settings.held_out
+    train, held_out = ({name: a[part] for name, a in every.items()} for part in (slice(rows), slice(rows, None)))
+    return Prepared(1, lambda round, policy: train, held_out)
 
 
 def distance(policy: Transformer, held_out: pd.DataFrame, vocabulary: Vocabulary, settings: Preset) -> float:
@@ -150,7 +163,7 @@ def distance(policy: Transformer, held_out: pd.DataFrame, vocabulary: Vocabulary
 
 def fit(
     learner: Learner,
-    data: tuple[Data, Data],
+    data: Prepared,
     reference: Transformer,
     settings: Preset,
     learning_rates: Sequence[float],
@@ -162,7 +175,7 @@ def fit(
 
     Args:
         learner: what to minimise.
-        data: from `arrays`.
+        data: from `prepared`.
         reference: where training begins.
         settings: the number of steps, the batch, the dtype.
         learning_rates: one, or the candidates.
@@ -174,11 +187,13 @@ def fit(
     for rate in learning_rates:
         run, losses = training.begin(reference), np.zeros(0)
         schedule = Schedule(settings.steps, rate, settings.batch, dtype=dtype)
-        for now, losses in training.train(run, objective, learner.settings, data[0], schedule, seed):
-            run = now
-            if told:
-                told(len(losses))
-        loss = training.mean_loss(run.trainable, objective, learner.settings, data[1], settings.batch, dtype)
+        for k in range(data.rounds):
+            examples, until = data.data(k, run.trainable.policy), settings.steps * (k + 1) // data.rounds
+            for now, losses in training.train(run, objective, learner.settings, examples, schedule, seed, until):
+                run = now
+                if told:
+                    told(len(losses))
+        loss = training.mean_loss(run.trainable, objective, learner.settings, data.held_out, settings.batch, dtype)
         status = "ok" if np.isfinite(losses).all() and np.isfinite(loss) else "not_finite"
         yield Fit(run.trainable.policy, rate, score(run.trainable.policy), loss, _strength(run.trainable), status)
 
@@ -192,32 +207,16 @@ def _strength(trainable: Trainable) -> float:
     return float(jax.nn.sigmoid(trainable.log_odds_redrawn))
 
 
-def _split(every: Data, held_out: int) -> tuple[Data, Data]:
-    rows = len(every["documents"]) - held_out
-    return {name: a[:rows] for name, a in every.items()}, {name: a[rows:] for name, a in every.items()}
-
-
-def _cost_arrays(
-    log: Examples, vocabulary: Vocabulary, reference: Transformer, settings: Preset, seed: int
-) -> tuple[Data, Data]:
-    """Draws of the reference policy with the weights of Eq. 6's minimiser, the last documents held out."""
+def _costed(log: Examples, vocabulary: Vocabulary, reference: Transformer, settings: Preset, seed: int) -> Prepared:
+    """Draws for the steps of Eq. 6; held out: draws of the reference with the weights of its minimiser."""
     dtype, rows = jnp.dtype(settings.dtype), len(log.documents) - settings.held_out
     known = cost_models.features_of(reference, log.documents, log.responses, dtype=dtype)
     models = cost_models.fit(
         known[:rows], log.costs[:rows], (known[rows:], log.costs[rows:]), settings.cost_models,
         np.random.default_rng(seed),
     )  # fmt: skip
-    held_out = min(settings.held_out, max(settings.cost_documents // 5, 1))
-    chosen = [*range(min(settings.cost_documents, rows)), *range(rows, rows + held_out)]
-    documents = np.repeat(log.documents[chosen], settings.cost_draws, axis=0)
-    draws = decoding.generate(reference, documents, vocabulary.response, seed, dtype=dtype).tokens
-    paid = models.pessimistic(cost_models.features_of(reference, documents, draws, dtype=dtype), C_MAX)
-    weights = tilted(paid.reshape(-1, settings.cost_draws), settings.temperature).ravel()
-    every = {"documents": documents, "edits": draws, "weights": weights.astype(np.float32)}
-    return _split(every, held_out * settings.cost_draws)
-
-
-def tilted(costs: Float[np.ndarray, "N M"], temperature: float) -> Float[np.ndarray, "N M"]:
-    """exp(-cost / beta) over its mean among the draws of the same document."""
-    odds = np.exp(-(costs - costs.min(axis=1, keepdims=True)) / temperature)
-    return odds / odds.mean(axis=1, keepdims=True)
+    documents = log.documents[: min(settings.cost_documents, rows)]
+    rounds = min(ROUNDS, len(documents), settings.steps)
+    train = Costed(models, documents, reference, vocabulary.response, settings, seed, rounds)
+    others = train._replace(documents=log.documents[rows : rows + max(settings.cost_documents // 5, 1)], rounds=1)
+    return Prepared(rounds, train.draws, others.draws(0, reference, 1.0))

@@ -18,26 +18,17 @@ Batch = Mapping[str, Array]
 Settings = Mapping[str, Array]
 
 
-SWIFT = 100.0
-"""Adam moves every number by about the learning rate a step, which is too little for log-odds."""
-
-
 class Trainable(NamedTuple):
     """What an objective trains.
 
     Fields:
         policy: pi.
-        redrawn: the log-odds of the strength s with which a user re-draws a word, divided by `SWIFT`; used by
-            `edit_model` alone.
+        log_odds_redrawn: log s / (1 - s) of the strength s with which a user re-draws a word; used by `edit_model`
+            alone.
     """
 
     policy: Transformer
-    redrawn: Float[Array, ""]
-
-    @property
-    def log_odds_redrawn(self) -> Float[Array, ""]:
-        """log s / (1 - s)."""
-        return SWIFT * self.redrawn
+    log_odds_redrawn: Float[Array, ""]
 
 
 Objective = Callable[[Trainable, Batch, Settings, jnp.dtype], Float[Array, " B"]]
@@ -64,10 +55,9 @@ def early(trainable: Trainable, batch: Batch, settings: Settings, dtype: jnp.dty
 
 
 def cost(trainable: Trainable, batch: Batch, settings: Settings, dtype: jnp.dtype) -> Float[Array, " B"]:
-    """-w log pi(y|x), whose minimiser over all policies is that of Eq. 6.
+    """-w log pi(y|x) over draws y of the policy so far: one step towards the minimiser of Eq. 6.
 
-    The minimiser of E[f_bar] + beta KL(pi, pi_ref) is pi_ref exp(-f_bar / beta), normalised.  The batch holds draws
-    y of pi_ref as `edits`, and as `weights` exp(-f_bar / beta) over its mean among the draws of the same document.
+    The batch holds the draws as `edits`, and the `weights` of `sim.llm.cost_steps.weights`.
     """
     return -batch["weights"] * _log_probability(trainable.policy, batch, "edits", dtype)
 

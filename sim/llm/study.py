@@ -181,7 +181,7 @@ def _train(
     """Train one learner: at every learning rate on the first log, at the chosen one on the others."""
     task, user, seed, name = which
     settings, started = bench.study.settings, monotonic()
-    data = learners.arrays(learner, log, agent.vocabulary, agent.reference, settings, number("cost", *which))
+    data = learners.prepared(learner, log, agent.vocabulary, agent.reference, settings, number("cost", *which))
     rates = [_chosen_rate(bench, task, user, name)] if seed else settings.learning_rates
     score = partial(learners.distance, held_out=held_out, vocabulary=agent.vocabulary, settings=settings)
     order = number("order", *which)

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int
 
 from sim.llm.objectives import Objective, Settings, Trainable
 from sim.llm.transformer import FLOAT32, Transformer
+from sim.llm.vocabulary import PAD
 
 Data = dict[str, np.ndarray]
 """The examples: arrays with one leading axis, of all examples."""
@@ -22,7 +23,7 @@ class Schedule(NamedTuple):
 
     Fields:
         steps: of gradient descent, at least 1.
-        learning_rate: of AdamW at its peak, after a twentieth of the steps; then it falls as a cosine to a tenth.
+        learning_rate: of Adam at its peak, after a twentieth of the steps; then it falls as a cosine to a tenth.
         batch: examples of a step.
         together: steps of one compiled call.
         dtype: of the products.
@@ -31,7 +32,7 @@ class Schedule(NamedTuple):
     steps: int
     learning_rate: float
     batch: int
-    together: int = 20
+    together: int = 10
     dtype: jnp.dtype = FLOAT32
 
 
@@ -40,7 +41,7 @@ class Run(NamedTuple):
 
     Fields:
         trainable: the weights.
-        optimiser: the state of AdamW.
+        optimiser: the state of Adam, for the policy.
         step: steps done.
     """
 
@@ -56,11 +57,17 @@ LARGEST_GRADIENT = 1.0
 def begin(policy: Transformer) -> Run:
     """Training from these weights, nothing done yet; the user is taken to re-draw half of the words."""
     trainable = Trainable(policy, jnp.zeros((), jnp.float32))
-    return Run(trainable, _optimiser().init(eqx.filter(trainable, eqx.is_array)), jnp.int32(0))
+    return Run(trainable, _optimiser().init(eqx.filter(policy, eqx.is_array)), jnp.int32(0))
 
 
 def train(
-    run: Run, objective: Objective, settings: Mapping[str, float], data: Data, schedule: Schedule, seed: int
+    run: Run,
+    objective: Objective,
+    settings: Mapping[str, float],
+    data: Data,
+    schedule: Schedule,
+    seed: int,
+    until: int | None = None,
 ) -> Iterator[tuple[Run, Float[np.ndarray, " S"]]]:
     """Train to the end of the schedule; a run that was stopped goes on as if it had not been.
 
@@ -71,15 +78,16 @@ def train(
         data: the examples, at least one.
         schedule: how long and how fast.
         seed: of the order of examples; step t draws with (seed, t).
+        until: the step to stop at, where the rest of the schedule has other examples.
 
     Yields:
         After every compiled call the run and the mean losses of its steps.
     """
     arrays = {name: jnp.asarray(values) for name, values in data.items()}
     numbers = {name: jnp.float32(value) for name, value in settings.items()}
-    key, done = jax.random.key(seed), int(run.step)
-    while done < schedule.steps:
-        count = min(schedule.together, schedule.steps - done)
+    key, done, until = jax.random.key(seed), int(run.step), schedule.steps if until is None else until
+    while done < until:
+        count = min(schedule.together, until - done)
         run, losses = _steps(
             run, objective, numbers, arrays, _rates(schedule, done, count), key, schedule.batch, schedule.dtype
         )
@@ -141,9 +149,12 @@ def _steps(
         index = jax.random.randint(jax.random.fold_in(key, run.step), (batch,), 0, rows)
         part = {name: values[index] for name, values in data.items()}
         value, gradient = jax.value_and_grad(loss)(run.trainable, part)
-        moves, state = optimiser.update(gradient, run.optimiser)
-        moved = jax.tree.map(lambda weight, move: weight + rate * move, run.trainable, moves)
-        return Run(moved, state, run.step + 1), value
+        moves, state = optimiser.update(gradient.policy, run.optimiser)
+        policy = jax.tree.map(lambda weight, move: weight + rate * move, run.trainable.policy, moves)
+        # The loss bends in the log-odds by at most 1/4 for a word: this step does not go too far.
+        words = jnp.sum(part["edits"] != PAD, dtype=jnp.float32) / batch
+        log_odds = run.trainable.log_odds_redrawn - 4 * gradient.log_odds_redrawn / words
+        return Run(Trainable(policy, log_odds), state, run.step + 1), value
 
     return jax.lax.scan(one, run, rates)
 
