@@ -176,6 +176,19 @@ def test_training_failures_are_listed(page: Page) -> None:
     assert "Every round has its edit." in page.all("section")[4].text
 
 
+def test_the_share_of_redrawn_words_is_the_edit_models_alone() -> None:
+    run = stored().trained
+    more = run.iloc[:2].assign(method="edit-model", strength=[0.7, 0.8], cut=[0.1, 0.2])
+    trained = pd.concat([run.assign(strength=0.5), more], ignore_index=True)
+    section = llm_training.training_section(trained, pd.DataFrame(), episodes())
+    rows = Page(f"<main>{section.page}</main>").table("Trained policies")
+    assert rows[0][2:5] == ["share re-drawn", "edits cut", "learning rate"]
+    shown = {row[0]: row[2:4] for row in rows[1:] if row[1:]}
+    assert shown == {"sup": ["-", "-"], "pref": ["-", "-"], "edit-model": ["0.750 (0.700 to 0.800)", "15.0%"]}
+    without = Page(f"<main>{llm_training.training_section(run, pd.DataFrame(), episodes()).page}</main>")
+    assert "share re-drawn" not in without.table("Trained policies")[0]
+
+
 def test_rounds_without_an_edit_are_counted() -> None:
     played = episodes()
     played.loc[[3, 4], "status"] = "no answer <in> time"
@@ -188,6 +201,8 @@ def test_rounds_without_an_edit_are_counted() -> None:
 def test_speed_says_why_a_number_is_missing() -> None:
     body = llm_training.speed_section(stored().speed).body
     assert "<dd>1,234</dd>" in body and "<dd>none: no peak is known of &lt;this&gt; processor</dd>" in body
+    assert "<dd>19.4 per second</dd>" in body and "<dd>37.8 GFLOP per second</dd>" in body
+    assert "reasons" not in body and "none: not measured" not in body
     assert "Measured on a processor." in body and llm_training.speed_section({}).body == ""
     assert "<dd>34.5%</dd>" in llm_training.speed_section({"model_flop_utilisation": 0.345}).body
 
