@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from figures import online_costs
 from figures.online_parts import INTERVAL, users
-from sim.llm.tables import half_interval, mean_over_seeds, settings_of
+from sim.llm.tables import NUMBERS, half_interval, mean_over_seeds, settings_of
 
 EARLY = 0.05
 """The part of the rounds at the beginning whose means of a few episodes do not set the vertical axis."""
@@ -26,7 +26,9 @@ def with_titles(rows: pd.DataFrame) -> pd.DataFrame:
     order = settings_of(rows)
     settings = [*zip(rows["task"].astype(str), rows["training_user"].astype(str), strict=True)]
     # Stable, so that the rows of a method stay in their order.
-    place = [(user != "strong", order.index(at)) for user, at in zip(rows["test_user"], settings, strict=True)]
+    place = [
+        (NUMBERS.get(user, 3), user, order.index(at)) for user, at in zip(rows["test_user"], settings, strict=True)
+    ]
     named = rows.assign(setting=[f"{task}, logs of the {user} user" for task, user in settings])
     return named.iloc[sorted(range(len(place)), key=place.__getitem__)].reset_index(drop=True)
 
