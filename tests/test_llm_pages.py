@@ -14,9 +14,22 @@ from llm_rows import COSTS, EVIL, SETTINGS, episodes, online, prediction, stored
 from matplotlib.text import Text
 from pages import Page, browser, shown, tiles
 
-from figures import llm, llm_arms, llm_costs, llm_gaps, llm_report, llm_samples, llm_theory, llm_training, panels, style
+from figures import (
+    llm,
+    llm_arms,
+    llm_costs,
+    llm_gaps,
+    llm_predictions,
+    llm_report,
+    llm_samples,
+    llm_theory,
+    llm_training,
+    panels,
+    style,
+)
 from figures.catalog import as_csv, read_csv
 from sim.errors import BadInput
+from sim.learners import Early, Preference
 from sim.llm import paper
 from sim.llm.stored import Stored, read
 from sim.llm.tables import tables
@@ -216,8 +229,32 @@ def test_theory_beside_what_won(page: Page) -> None:
         ["email, weak logs", "sup", "pref", "2 of 2"],
     ]
     both = {row[0]: row[1:] for row in page.table("Predicted suboptimality and measured cost")}
-    assert both["cost"] == ["-", "-", "-", "-"] and both["pref"][0] == "0.3" and both["pref"][1].startswith("0.500")
+    assert (
+        both["cost (plug-in)"] == ["-", "-", "-", "-"]
+        and both["pref"][0] == "0.3"
+        and both["pref"][1].startswith("0.500")
+    )
     assert "too <few> edits" in page.all("section")[3].text
+
+
+def test_theory_predicts_the_learners_of_the_run() -> None:
+    settings = {"preset": "tiny", "settings": {"lam": 0.02}}
+    found = llm_predictions.learners(settings)
+    assert list(found) == ["reference", "sup", "pref", "pref (link paper)", "early", "cost", "edit-model"]
+    assert isinstance(early := found["early"], Early) and float(early.lam) == 0.02
+    assert isinstance(paper_link := found["pref (link paper)"], Preference) and paper_link.link == "paper"
+    assert llm_predictions.names(settings) == {"cost": "cost (plug-in)", "early": "early (lam 0.02)"}
+    assert "early" not in llm_predictions.names({})
+
+
+def test_both_links_have_their_predictions_and_costs() -> None:
+    own = "pref (link paper)"
+    table = tables(online(episodes(COSTS | {own: [[0.4, 0.4], [0.1, 0.1]]})))[0]
+    one = prediction("strong", sup=0.3, early=0.2, **{"pref": 0.2, own: 0.1})
+    page = Page(f"<main>{llm_theory.section([one], table, {'early': 'early (lam 0.02)'}).page}</main>")
+    rows = {row[0]: row[1:] for row in page.table("Predicted suboptimality and measured cost")}
+    assert rows[own][0] == "0.1" and rows[own][1].startswith("0.400") and rows["early (lam 0.02)"] == ["0.2", "-"]
+    assert page.table("Predicted and measured winners")[1][1:4] == [own, "sup", "2 of 3"]
 
 
 def test_theory_without_predictions_or_measurements() -> None:
