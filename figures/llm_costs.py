@@ -40,7 +40,18 @@ def _intervals(table: np.ndarray) -> np.ndarray:
 
 def figure(numbers: pd.DataFrame) -> Figure:
     """A panel per setting of one test user."""
-    return online_costs.figure(numbers, _limits)
+    return online_costs.figure(legible(numbers), _limits)
+
+
+def legible(numbers: pd.DataFrame) -> pd.DataFrame:
+    """The numbers without the intervals of a method, in a setting, that are mostly wider than its panel."""
+    kept = numbers.copy()
+    for _, here in numbers.groupby(["test_user", "setting"], sort=False):
+        least, most = _limits(here)
+        width = (here["high"] - here["low"]).groupby(here["method"]).median()
+        wide = here["method"].isin(width.index[width > most - least])
+        kept.loc[here.index[wide], ["low", "high"]] = np.nan
+    return kept
 
 
 def _limits(numbers: pd.DataFrame) -> tuple[float, float]:
@@ -54,6 +65,8 @@ def caption(numbers: pd.DataFrame) -> str:
     """What the figure shows, of how many logs."""
     logs = int(numbers["logs"].max())
     bands = f", thick with Student's {INTERVAL} intervals over logs" if logs > 1 else ", thick"
+    if logs > 1 and (legible(numbers)["low"].isna() & numbers["low"].notna() & ~numbers["alone"]).any():
+        bands += ", left out where they are wider than the panel"
     return (
         f"{users(numbers)}  Edit cost per round, averaged from the first round to the one shown, mean over {logs} "
         f"log{'' if logs == 1 else 's'}: policies played alone (thin), rules that pick among them ({bands[2:]}).  "

@@ -14,6 +14,7 @@ from llm_rows import COSTS, EVIL, SETTINGS, episodes, online, prediction, stored
 from matplotlib.text import Text
 from pages import Page, browser, shown, tiles
 
+from bounds.from_logs_text import readable
 from figures import (
     llm,
     llm_arms,
@@ -53,6 +54,17 @@ def test_running_costs_by_hand() -> None:
     # Five rounds of 0.2 and of 0.4, the first 0.1 less.
     assert row["mean"] == pytest.approx(0.28) and row["high"] - row["mean"] == pytest.approx(0.1 * 12.706204736)
     assert row["alone"] and not numbers.loc[numbers["method"] == "late", "alone"].any()
+
+
+def test_bands_wider_than_their_panel_are_left_out() -> None:
+    numbers = llm_costs.numbers(online(episodes({"sup": [[0.2, 0.4]], "late": [[0.31, 0.3102]]}, SETTINGS[:1])))
+    numbers = pd.concat([numbers, numbers[numbers["method"] == "sup"].assign(method="uniform", alone=False)])
+    numbers = numbers.reset_index(drop=True)
+    kept = llm_costs.legible(numbers).set_index("method")
+    assert kept.loc["uniform", ["low", "high"]].isna().all(axis=None)
+    assert kept.loc["late", ["low", "high"]].notna().all(axis=None) and kept["mean"].notna().all()
+    assert "left out where they are wider" in llm_costs.caption(numbers)
+    assert "left out where" not in llm_costs.caption(numbers[numbers["method"] == "late"])
 
 
 def test_shares_of_rounds_by_hand() -> None:
@@ -255,6 +267,12 @@ def test_both_links_have_their_predictions_and_costs() -> None:
     rows = {row[0]: row[1:] for row in page.table("Predicted suboptimality and measured cost")}
     assert rows[own][0] == "0.1" and rows[own][1].startswith("0.400") and rows["early (lam 0.02)"] == ["0.2", "-"]
     assert page.table("Predicted and measured winners")[1][1:4] == [own, "sup", "2 of 3"]
+
+
+def test_the_text_names_what_is_predicted() -> None:
+    one = prediction("strong", early=0.2, sup=0.3) | {"n": 100.0}
+    told = readable([one], names={"early": "early (lam 0.02)"})
+    assert "predicted at n = 100: early (lam 0.02) 0.2, sup 0.3" in told and "early 0.2" in readable([one])
 
 
 def test_theory_without_predictions_or_measurements() -> None:
