@@ -44,12 +44,12 @@ def figure(numbers: pd.DataFrame) -> Figure:
 
 
 def legible(numbers: pd.DataFrame) -> pd.DataFrame:
-    """The numbers without the intervals of a method, in a setting, that are mostly wider than its panel."""
+    """The numbers without the intervals of a method, in a setting, that mostly fill more than half of its panel."""
     kept = numbers.copy()
     for _, here in numbers.groupby(["test_user", "setting"], sort=False):
         least, most = _limits(here)
         width = (here["high"] - here["low"]).groupby(here["method"]).median()
-        wide = here["method"].isin(width.index[width > most - least])
+        wide = here["method"].isin(width.index[width > (most - least) / 2])
         kept.loc[here.index[wide], ["low", "high"]] = np.nan
     return kept
 
@@ -66,7 +66,7 @@ def caption(numbers: pd.DataFrame) -> str:
     logs = int(numbers["logs"].max())
     bands = f", thick with Student's {INTERVAL} intervals over logs" if logs > 1 else ", thick"
     if logs > 1 and (legible(numbers)["low"].isna() & numbers["low"].notna() & ~numbers["alone"]).any():
-        bands += ", left out where they are wider than the panel"
+        bands += ", left out where they are wider than half of the panel"
     return (
         f"{users(numbers)}  Edit cost per round, averaged from the first round to the one shown, mean over {logs} "
         f"log{'' if logs == 1 else 's'}: policies played alone (thin), rules that pick among them ({bands[2:]}).  "

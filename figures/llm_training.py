@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from figures import style
 from figures.markup import Section, cell, count, pairs, row_head, table, text, tile, words
 from figures.report_fits import share
 from figures.report_parts import duration
+from sim.llm.tables import settings_of
 
 DISTANCE = "distance from held-out edits"
 EDIT_MODEL = "edit-model"
@@ -36,8 +38,19 @@ def training_section(trained: pd.DataFrame, candidates: pd.DataFrame, episodes: 
         candidates: a row per hyperparameter setting that was tried.
         episodes: a row per round, whose `status` says why there is no edit.
     """
+    trained, candidates = _in_order(trained), _in_order(candidates)
     body = _trained(trained) + _candidates(candidates) + _failed(trained, candidates) + _without_edit(episodes)
     return Section("training", "Training", body, _tiles(trained, episodes))
+
+
+def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
+    """Settings in the order of the tables, methods in that of every figure, logs one after the other."""
+    if rows.empty:
+        return rows
+    settings, methods = settings_of(rows), style.ordered(rows["method"].astype(str).unique())
+    where = zip(rows["task"].astype(str), rows["training_user"].astype(str), rows["method"].astype(str), strict=True)
+    places = [(settings.index((task, user)), methods.index(method)) for task, user, method in where]
+    return rows.iloc[sorted(range(len(rows)), key=places.__getitem__)].reset_index(drop=True)
 
 
 def _tiles(trained: pd.DataFrame, episodes: pd.DataFrame) -> str:

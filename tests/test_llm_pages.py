@@ -214,6 +214,14 @@ def test_the_share_of_redrawn_words_is_the_edit_models_alone() -> None:
     assert "share re-drawn" not in without.table("Trained policies")[0]
 
 
+def test_trainings_stand_in_the_order_of_the_tables() -> None:
+    run = stored().trained
+    mixed = pd.concat([run.iloc[[2, 0]].assign(training_user="weak"), run.iloc[[2, 0]]], ignore_index=True)
+    body = llm_training.training_section(mixed, pd.DataFrame(), episodes()).page
+    rows = [row[0] for row in Page(f"<main>{body}</main>").table("Trained policies")[1:]]
+    assert rows == ["email, logs of the strong user", "sup", "pref", "email, logs of the weak user", "sup", "pref"]
+
+
 def test_rounds_without_an_edit_are_counted() -> None:
     played = episodes()
     played.loc[[3, 4], "status"] = "no answer <in> time"

@@ -84,7 +84,7 @@ def _asked(table: Table, about: str, question: str, ask: Question) -> Finding | 
     least = int(np.argmin(means))
     value, half = float(means[least]), float(halves[least])
     verdict, theirs = _verdict(means - halves, means + halves), _of_the_paper(table, about, ask)
-    sentence = f"{answer.told} {value:+.3f} ({_span(value, half, count)}): {_ending(question, verdict, theirs)}"
+    sentence = f"{answer.told} is {value:+.3f} ({_span(value, half, count)}): {_ending(question, verdict, theirs)}"
     return Finding(about, question, verdict, theirs, value, value - half, value + half, sentence)
 
 
