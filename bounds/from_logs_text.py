@@ -1,5 +1,6 @@
 """What theory says of a log, in words for a terminal."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -10,24 +11,29 @@ HEAD = (
 )
 
 
-def readable(predictions: list[dict[str, Any]], compared: pd.DataFrame | None = None) -> str:
+def readable(
+    predictions: list[dict[str, Any]], compared: pd.DataFrame | None = None, names: Mapping[str, str] | None = None
+) -> str:
     """Estimates and predictions, a block per task and user; beside them what was measured, where it is known.
 
     Args:
         predictions: from `bounds.from_logs.prediction`.
         compared: from `bounds.from_logs.compare`.
+        names: what learners are called beside their predictions; default: as they are labelled.
     """
-    return "\n".join([HEAD, *(line for one in predictions for line in _block(one, compared))])
+    return "\n".join([HEAD, *(line for one in predictions for line in _block(one, compared, names or {}))])
 
 
-def _block(one: dict[str, Any], compared: pd.DataFrame | None) -> list[str]:
+def _block(one: dict[str, Any], compared: pd.DataFrame | None, names: Mapping[str, str]) -> list[str]:
     estimates = (
         f"edited {_number(one['edit_rate'], '.0%')}, cost {_number(one['mean_cost'])}, strength"
         f" {_number(one['strength'])}, left {_number(one['contraction'])}, C* {_number(one['coverage'], '.3g')},"
         f" traits {one['traits']:.1f} ({one['rows']:,} examples)"
     )
     known = {name: value for name, value in one["predicted"].items() if value is not None}
-    ranked = ", ".join(f"{name} {value:.3g}" for name, value in sorted(known.items(), key=lambda pair: pair[1]))
+    ranked = ", ".join(
+        f"{names.get(name, name)} {value:.3g}" for name, value in sorted(known.items(), key=lambda pair: pair[1])
+    )
     lines = ["", f"{one['task']}, edits of {one['training_user']}: {estimates}"]
     lines.append(f"  predicted at n = {one['n']:,.0f}: {ranked or _reasons(one)}")
     return lines + _measured(one, compared)

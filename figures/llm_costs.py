@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from figures import online_costs
 from figures.online_parts import INTERVAL, users
-from sim.llm.tables import half_interval, mean_over_seeds, settings_of
+from sim.llm.tables import NUMBERS, half_interval, mean_over_seeds, settings_of
 
 EARLY = 0.05
 """The part of the rounds at the beginning whose means of a few episodes do not set the vertical axis."""
@@ -26,7 +26,9 @@ def with_titles(rows: pd.DataFrame) -> pd.DataFrame:
     order = settings_of(rows)
     settings = [*zip(rows["task"].astype(str), rows["training_user"].astype(str), strict=True)]
     # Stable, so that the rows of a method stay in their order.
-    place = [(user != "strong", order.index(at)) for user, at in zip(rows["test_user"], settings, strict=True)]
+    place = [
+        (NUMBERS.get(user, 3), user, order.index(at)) for user, at in zip(rows["test_user"], settings, strict=True)
+    ]
     named = rows.assign(setting=[f"{task}, logs of the {user} user" for task, user in settings])
     return named.iloc[sorted(range(len(place)), key=place.__getitem__)].reset_index(drop=True)
 
@@ -38,7 +40,18 @@ def _intervals(table: np.ndarray) -> np.ndarray:
 
 def figure(numbers: pd.DataFrame) -> Figure:
     """A panel per setting of one test user."""
-    return online_costs.figure(numbers, _limits)
+    return online_costs.figure(legible(numbers), _limits)
+
+
+def legible(numbers: pd.DataFrame) -> pd.DataFrame:
+    """The numbers without the intervals of a method, in a setting, that mostly fill more than half of its panel."""
+    kept = numbers.copy()
+    for _, here in numbers.groupby(["test_user", "setting"], sort=False):
+        least, most = _limits(here)
+        width = (here["high"] - here["low"]).groupby(here["method"]).median()
+        wide = here["method"].isin(width.index[width > (most - least) / 2])
+        kept.loc[here.index[wide], ["low", "high"]] = np.nan
+    return kept
 
 
 def _limits(numbers: pd.DataFrame) -> tuple[float, float]:
@@ -52,6 +65,8 @@ def caption(numbers: pd.DataFrame) -> str:
     """What the figure shows, of how many logs."""
     logs = int(numbers["logs"].max())
     bands = f", thick with Student's {INTERVAL} intervals over logs" if logs > 1 else ", thick"
+    if logs > 1 and (legible(numbers)["low"].isna() & numbers["low"].notna() & ~numbers["alone"]).any():
+        bands += ", left out where they are wider than half of the panel"
     return (
         f"{users(numbers)}  Edit cost per round, averaged from the first round to the one shown, mean over {logs} "
         f"log{'' if logs == 1 else 's'}: policies played alone (thin), rules that pick among them ({bands[2:]}).  "

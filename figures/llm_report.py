@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from figures import llm_samples, llm_tables, llm_theory, llm_training, page
+from figures import llm_predictions, llm_samples, llm_tables, llm_theory, llm_training, page
 from figures.markup import Section
 from figures.report_parts import commands, duration, provenance_section
 from sim.files import write_text
@@ -38,7 +38,7 @@ def write(
     sections = [
         llm_tables.section(found),
         page.figures_section(folder, drawn),
-        llm_theory.section(predictions or [], found[0]),
+        llm_theory.section(predictions or [], found[0], llm_predictions.names(stored.settings)),
         llm_training.training_section(stored.trained, stored.candidates, stored.episodes),
         llm_training.speed_section(stored.speed),
         llm_samples.section(stored.samples, found[0].methods),

@@ -44,7 +44,7 @@ def _table(found: Table, said: list[str]) -> str:
     rows = []
     for name in found.methods:
         rows.append(_own(found, small, name))
-        if name in paper.NAMES:
+        if name in paper.NAMES and found.number:
             rows.append(_papers(found, name, bool(small)))
     told = "".join(f"<p>{text(note)}</p>" for note in said)
     return f"<h3>{text(found.title)}</h3>{table(found.title, head, rows)}{told}"

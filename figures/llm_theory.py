@@ -1,11 +1,13 @@
 """The part of a language-model report about theory: what the logs say of their user, who should win, and who did."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bounds import from_logs
+from figures.llm_predictions import NOTE
 from figures.markup import Section, cell, key, row_head, table, text, tile, words
 from sim.llm.tables import Table, number, outcome
 from sim.summary import LEVEL
@@ -19,18 +21,21 @@ _ESTIMATES = {
 """Numbers of a prediction, with the heads of their columns."""
 
 
-def section(predictions: Predictions, found: Table) -> Section:
+def section(predictions: Predictions, found: Table, names: Mapping[str, str] | None = None) -> Section:
     """Estimates from the logs alone, predicted beside measured, and whether the predicted learner won.
 
     Args:
         predictions: from `bounds.from_logs.prediction`, of every log.
         found: Table 1, with the measured costs.
+        names: what learners are called beside their predictions; default: as they are labelled.
     """
     if not predictions:
         return Section("theory", "Theory from the logs", "")
     measured = outcome(found)
     compared = from_logs.compare(predictions, measured)
-    body = _note() + _estimates(predictions) + _winners(compared, found) + _predicted(predictions, measured)
+    body = (
+        _note() + _estimates(predictions) + _winners(compared, found) + _predicted(predictions, measured, names or {})
+    )
     return Section(
         "theory", "Theory from the logs", body + _reasons(predictions) + _groups(predictions), _tile(compared)
     )
@@ -41,7 +46,7 @@ def _note() -> str:
         "<p>From each log alone, before anything is trained: how much of what the user may edit he re-draws (the "
         "strength), how an edit contracts, how well the reference covers what he wants, and from these the "
         "suboptimality of every learner. It counts the distance from the reference too, while the measured number is "
-        "the edit cost: where costs are close the order may differ.</p>"
+        f"the edit cost: where costs are close the order may differ.</p><p>{text(NOTE)}</p>"
     )
 
 
@@ -97,11 +102,11 @@ def _remark(row: dict[str, Any], found: Table) -> str:
     return row["reason"] or ("one log: no interval" if len(found.seeds) < 2 else "")
 
 
-def _predicted(predictions: Predictions, measured: pd.DataFrame) -> str:
+def _predicted(predictions: Predictions, measured: pd.DataFrame, names: Mapping[str, str]) -> str:
     """Learners down; for every log the predicted number and the measured one."""
     learners = list(dict.fromkeys(name for one in predictions for name in one.get("predicted") or {}))
     costs = [_costs_of(one, measured) for one in predictions]
-    rows = [[row_head(name)] for name in learners]
+    rows = [[row_head(names.get(name, name))] for name in learners]
     for one, own in zip(predictions, costs, strict=True):
         for row, name in zip(rows, learners, strict=True):
             value = (one.get("predicted") or {}).get(name)

@@ -1,16 +1,19 @@
 """The parts of a language-model report about training, failures, speed and memory."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from figures import style
 from figures.markup import Section, cell, count, pairs, row_head, table, text, tile, words
 from figures.report_fits import share
 from figures.report_parts import duration
+from sim.llm.tables import settings_of
 
 DISTANCE = "distance from held-out edits"
+EDIT_MODEL = "edit-model"
 _FIXED = {
     "task",
     "training_user",
@@ -19,6 +22,7 @@ _FIXED = {
     "held_out",
     "held_out_loss",
     "strength",
+    "cut",
     "seconds",
     "status",
     "chosen",
@@ -34,8 +38,19 @@ def training_section(trained: pd.DataFrame, candidates: pd.DataFrame, episodes: 
         candidates: a row per hyperparameter setting that was tried.
         episodes: a row per round, whose `status` says why there is no edit.
     """
+    trained, candidates = _in_order(trained), _in_order(candidates)
     body = _trained(trained) + _candidates(candidates) + _failed(trained, candidates) + _without_edit(episodes)
     return Section("training", "Training", body, _tiles(trained, episodes))
+
+
+def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
+    """Settings in the order of the tables, methods in that of every figure, logs one after the other."""
+    if rows.empty:
+        return rows
+    settings, methods = settings_of(rows), style.ordered(rows["method"].astype(str).unique())
+    where = zip(rows["task"].astype(str), rows["training_user"].astype(str), rows["method"].astype(str), strict=True)
+    places = [(settings.index((task, user)), methods.index(method)) for task, user, method in where]
+    return rows.iloc[sorted(range(len(rows)), key=places.__getitem__)].reset_index(drop=True)
 
 
 def _tiles(trained: pd.DataFrame, episodes: pd.DataFrame) -> str:
@@ -53,20 +68,47 @@ def _tiles(trained: pd.DataFrame, episodes: pd.DataFrame) -> str:
 def _trained(trained: pd.DataFrame) -> str:
     if trained.empty:
         return "<p>No policy was trained.</p>"
-    settings = _hyperparameters(trained)
+    settings, measured = _hyperparameters(trained), _measured(trained)
     groups: dict[str, list[list[str]]] = {}
     for (task, user, method), own in _by(trained, ["task", "training_user", "method"]):
-        line = [row_head(method), cell(_spread(own["held_out"])), *(words(_values(own[name])) for name in settings)]
-        line += [cell(duration(float(own["seconds"].mean()))), words(_statuses(own))]
+        line = [row_head(method), cell(_spread(own["held_out"])), *(cell(show(own)) for show in measured.values())]
+        line += [*(words(_values(own[name])) for name in settings), cell(duration(float(own["seconds"].mean())))]
+        line.append(words(_statuses(own)))
         groups.setdefault(_title(task, user), []).append(line)
     note = (
         "<p>Of the chosen run of every policy: the mean cost of turning its responses into users' edits of the "
         "reference's, on held-out documents, which chooses hyperparameters for every method alike (mean over logs with "
         "the least and the largest; weak users' edits lack most of what they want, so that it is not small there); "
-        "hyperparameters with the number of logs that use them; seconds per log.</p>"
+        f"{''.join(_MEASURED[name][1] for name in measured)}hyperparameters with the number of logs that use them; "
+        "seconds per log.</p>"
     )
-    head = ["method", DISTANCE, *(name.replace("_", " ") for name in settings), "time", "status"]
+    head = [
+        "method",
+        DISTANCE,
+        *(_MEASURED[name][0] for name in measured),
+        *(name.replace("_", " ") for name in settings),
+        "time",
+        "status",
+    ]
     return note + table("Trained policies", head, groups)
+
+
+_MEASURED = {
+    "strength": ("share re-drawn", "the share of its words that an edit re-draws, as the edit model fits it; "),
+    "cut": ("edits cut", "the share of edits that did not fit the response window and were cut; "),
+}
+"""Numbers of a training beside the distance: the head of the column, and what it is."""
+
+
+def _measured(trained: pd.DataFrame) -> dict[str, Callable[[pd.DataFrame], str]]:
+    """How the rows of a method show each number of `_MEASURED` that some row has."""
+    shown: dict[str, Callable[[pd.DataFrame], str]] = {}
+    if "strength" in trained and (trained["method"] == EDIT_MODEL).any():
+        # Others carry the number that the fit began with.
+        shown["strength"] = lambda own: _spread(own["strength"]) if own["method"].iloc[0] == EDIT_MODEL else "-"
+    if "cut" in trained and trained["cut"].notna().any():
+        shown["cut"] = lambda own: "-" if own["cut"].isna().all() else f"{own['cut'].mean():.1%}"
+    return shown
 
 
 def _by(rows: pd.DataFrame, keys: list[str]) -> Any:
@@ -158,8 +200,11 @@ def _without_edit(episodes: pd.DataFrame) -> str:
 
 
 _UNITS = {
+    "parameters": ("parameters", "{:,}"),
+    "steps_per_second": ("steps of training", "{:,.3g} per second"),
     "tokens_per_second_training": ("tokens per second, training", "{:,.0f}"),
     "tokens_per_second_generation": ("tokens per second, generation", "{:,.0f}"),
+    "training_gflops": ("arithmetic of training", "{:,.3g} GFLOP per second"),
     "peak_memory_mb": ("peak memory", "{:,.0f} MB"),
     "model_flop_utilisation": ("model FLOP utilisation", "{:.1%}"),
 }
@@ -167,19 +212,20 @@ _UNITS = {
 
 def speed_section(speed: Mapping[str, Any]) -> Section:
     """What speed.json says, a missing number with its reason."""
-    shown = {_UNITS.get(name, (name.replace("_", " "), ""))[0]: _speed(speed, name) for name in speed}
-    shown = {name: value for name, value in shown.items() if value is not None}
+    numbers = {name: value for name, value in speed.items() if name not in ("device", "reasons")}
+    reasons = speed.get("reasons") or {}
+    shown = {
+        _UNITS.get(name, (name.replace("_", " "), ""))[0]: _speed(name, value, reasons.get(name))
+        for name, value in numbers.items()
+    }
     device = f"<p>Measured on {text(speed['device'])}.</p>" if "device" in speed else ""
     return Section("speed", "Speed and memory", device + pairs(shown) if shown else "")
 
 
-def _speed(speed: Mapping[str, Any], name: str) -> str | None:
-    """A number in its unit; None for what is said elsewhere."""
-    if name == "device" or name.endswith("reason"):
-        return None
-    value = speed[name]
+def _speed(name: str, value: Any, reason: str | None) -> str:
+    """A number in its unit, or why there is none."""
     if value is None:
-        return f"none: {speed.get(f'{name}_reason') or speed.get('reason') or 'not measured'}"
+        return f"none: {reason or 'not measured'}"
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _UNITS.get(name, ("", "{:,}" if isinstance(value, int) else "{:,.4g}"))[1].format(value)
     return ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)

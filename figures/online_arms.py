@@ -63,7 +63,8 @@ def figure(numbers: pd.DataFrame, share: str = "share of logs") -> Figure:
     names = listed(numbers)
     faces = zip(names, looks(names).values(), _hatches(names), strict=True)
     patches = [Patch(fc=look.colour, ec="white", lw=0, hatch=hatch, label=arm) for arm, look, hatch in faces]
-    drawn.legend(handles=patches, loc="outside lower center", ncols=min(len(patches), 5), frameon=False)
+    lines = -(-len(patches) // (6 if len(settings) > 1 else 5))
+    drawn.legend(handles=patches, loc="outside lower center", ncols=-(-len(patches) // lines), frameon=False)
     return drawn
 
 

@@ -77,8 +77,9 @@ def stored(played: pd.DataFrame | None = None, **changes: Any) -> Stored:
         "samples": samples,
         "trained": trained,
         "candidates": trained.assign(chosen=[True, False, True]),
-        "speed": {"tokens_per_second_training": 1234.5, "model_flop_utilisation": None,
-                  "model_flop_utilisation_reason": "no peak is known of <this> processor", "device": "a processor"},
+        "speed": {"tokens_per_second_training": 1234.5, "model_flop_utilisation": None, "parameters": 1234,
+                  "steps_per_second": 19.409, "training_gflops": 37.779, "device": "a processor",
+                  "reasons": {"model_flop_utilisation": "no peak is known of <this> processor"}},
         "provenance": {"version": "0.1.0", "device": "cpu", "wall_seconds": 125.2, "packages": {"jax": "0.10"}},
         "settings_text": 'preset = "micro"\n',
     }  # fmt: skip

@@ -14,9 +14,23 @@ from llm_rows import COSTS, EVIL, SETTINGS, episodes, online, prediction, stored
 from matplotlib.text import Text
 from pages import Page, browser, shown, tiles
 
-from figures import llm, llm_arms, llm_costs, llm_gaps, llm_report, llm_samples, llm_theory, llm_training, panels, style
+from bounds.from_logs_text import readable
+from figures import (
+    llm,
+    llm_arms,
+    llm_costs,
+    llm_gaps,
+    llm_predictions,
+    llm_report,
+    llm_samples,
+    llm_theory,
+    llm_training,
+    panels,
+    style,
+)
 from figures.catalog import as_csv, read_csv
 from sim.errors import BadInput
+from sim.learners import Early, Preference
 from sim.llm import paper
 from sim.llm.stored import Stored, read
 from sim.llm.tables import tables
@@ -40,6 +54,17 @@ def test_running_costs_by_hand() -> None:
     # Five rounds of 0.2 and of 0.4, the first 0.1 less.
     assert row["mean"] == pytest.approx(0.28) and row["high"] - row["mean"] == pytest.approx(0.1 * 12.706204736)
     assert row["alone"] and not numbers.loc[numbers["method"] == "late", "alone"].any()
+
+
+def test_bands_wider_than_their_panel_are_left_out() -> None:
+    numbers = llm_costs.numbers(online(episodes({"sup": [[0.2, 0.4]], "late": [[0.31, 0.3102]]}, SETTINGS[:1])))
+    numbers = pd.concat([numbers, numbers[numbers["method"] == "sup"].assign(method="uniform", alone=False)])
+    numbers = numbers.reset_index(drop=True)
+    kept = llm_costs.legible(numbers).set_index("method")
+    assert kept.loc["uniform", ["low", "high"]].isna().all(axis=None)
+    assert kept.loc["late", ["low", "high"]].notna().all(axis=None) and kept["mean"].notna().all()
+    assert "left out where they are wider" in llm_costs.caption(numbers)
+    assert "left out where" not in llm_costs.caption(numbers[numbers["method"] == "late"])
 
 
 def test_shares_of_rounds_by_hand() -> None:
@@ -176,6 +201,27 @@ def test_training_failures_are_listed(page: Page) -> None:
     assert "Every round has its edit." in page.all("section")[4].text
 
 
+def test_the_share_of_redrawn_words_is_the_edit_models_alone() -> None:
+    run = stored().trained
+    more = run.iloc[:2].assign(method="edit-model", strength=[0.7, 0.8], cut=[0.1, 0.2])
+    trained = pd.concat([run.assign(strength=0.5), more], ignore_index=True)
+    section = llm_training.training_section(trained, pd.DataFrame(), episodes())
+    rows = Page(f"<main>{section.page}</main>").table("Trained policies")
+    assert rows[0][2:5] == ["share re-drawn", "edits cut", "learning rate"]
+    shown = {row[0]: row[2:4] for row in rows[1:] if row[1:]}
+    assert shown == {"sup": ["-", "-"], "pref": ["-", "-"], "edit-model": ["0.750 (0.700 to 0.800)", "15.0%"]}
+    without = Page(f"<main>{llm_training.training_section(run, pd.DataFrame(), episodes()).page}</main>")
+    assert "share re-drawn" not in without.table("Trained policies")[0]
+
+
+def test_trainings_stand_in_the_order_of_the_tables() -> None:
+    run = stored().trained
+    mixed = pd.concat([run.iloc[[2, 0]].assign(training_user="weak"), run.iloc[[2, 0]]], ignore_index=True)
+    body = llm_training.training_section(mixed, pd.DataFrame(), episodes()).page
+    rows = [row[0] for row in Page(f"<main>{body}</main>").table("Trained policies")[1:]]
+    assert rows == ["email, logs of the strong user", "sup", "pref", "email, logs of the weak user", "sup", "pref"]
+
+
 def test_rounds_without_an_edit_are_counted() -> None:
     played = episodes()
     played.loc[[3, 4], "status"] = "no answer <in> time"
@@ -188,6 +234,8 @@ def test_rounds_without_an_edit_are_counted() -> None:
 def test_speed_says_why_a_number_is_missing() -> None:
     body = llm_training.speed_section(stored().speed).body
     assert "<dd>1,234</dd>" in body and "<dd>none: no peak is known of &lt;this&gt; processor</dd>" in body
+    assert "<dd>19.4 per second</dd>" in body and "<dd>37.8 GFLOP per second</dd>" in body
+    assert "reasons" not in body and "none: not measured" not in body
     assert "Measured on a processor." in body and llm_training.speed_section({}).body == ""
     assert "<dd>34.5%</dd>" in llm_training.speed_section({"model_flop_utilisation": 0.345}).body
 
@@ -201,8 +249,38 @@ def test_theory_beside_what_won(page: Page) -> None:
         ["email, weak logs", "sup", "pref", "2 of 2"],
     ]
     both = {row[0]: row[1:] for row in page.table("Predicted suboptimality and measured cost")}
-    assert both["cost"] == ["-", "-", "-", "-"] and both["pref"][0] == "0.3" and both["pref"][1].startswith("0.500")
+    assert (
+        both["cost (plug-in)"] == ["-", "-", "-", "-"]
+        and both["pref"][0] == "0.3"
+        and both["pref"][1].startswith("0.500")
+    )
     assert "too <few> edits" in page.all("section")[3].text
+
+
+def test_theory_predicts_the_learners_of_the_run() -> None:
+    settings = {"preset": "tiny", "settings": {"lam": 0.02}}
+    found = llm_predictions.learners(settings)
+    assert list(found) == ["reference", "sup", "pref", "pref (link paper)", "early", "cost", "edit-model"]
+    assert isinstance(early := found["early"], Early) and float(early.lam) == 0.02
+    assert isinstance(paper_link := found["pref (link paper)"], Preference) and paper_link.link == "paper"
+    assert llm_predictions.names(settings) == {"cost": "cost (plug-in)", "early": "early (lam 0.02)"}
+    assert "early" not in llm_predictions.names({})
+
+
+def test_both_links_have_their_predictions_and_costs() -> None:
+    own = "pref (link paper)"
+    table = tables(online(episodes(COSTS | {own: [[0.4, 0.4], [0.1, 0.1]]})))[0]
+    one = prediction("strong", sup=0.3, early=0.2, **{"pref": 0.2, own: 0.1})
+    page = Page(f"<main>{llm_theory.section([one], table, {'early': 'early (lam 0.02)'}).page}</main>")
+    rows = {row[0]: row[1:] for row in page.table("Predicted suboptimality and measured cost")}
+    assert rows[own][0] == "0.1" and rows[own][1].startswith("0.400") and rows["early (lam 0.02)"] == ["0.2", "-"]
+    assert page.table("Predicted and measured winners")[1][1:4] == [own, "sup", "2 of 3"]
+
+
+def test_the_text_names_what_is_predicted() -> None:
+    one = prediction("strong", early=0.2, sup=0.3) | {"n": 100.0}
+    told = readable([one], names={"early": "early (lam 0.02)"})
+    assert "predicted at n = 100: early (lam 0.02) 0.2, sup 0.3" in told and "early 0.2" in readable([one])
 
 
 def test_theory_without_predictions_or_measurements() -> None:

@@ -87,9 +87,8 @@ def test_the_papers_findings_are_found_in_its_numbers() -> None:
     assert found.index.to_list() == ["reference", "sup", "pref", "late"]
     assert (found["verdict"] == "yes").all() and (found["paper"] == "yes").all()
     assert found["sentence"].str.endswith("yes, as in the paper.").all()
-    # 0.9304 - 0.5377 and 0.4539 - 0.4159, halved; a tenth of the mean with strong logs.
-    assert found.loc["sup", "value"] == pytest.approx((0.3927 + 0.038) / 2, abs=3e-3)
-    assert found.loc["sup", "bar"] == pytest.approx(0.1 * (0.5377 + 0.4159) / 2, abs=3e-4)
+    # 0.9304 and 0.4539 with weak logs, 0.5377 and 0.4159 with strong ones.
+    assert found.loc["sup", "value"] == pytest.approx((0.9304 + 0.4539 - 1.1 * (0.5377 + 0.4159)) / 2, abs=3e-3)
     assert found.loc["late", "value"] == pytest.approx(0.1496 - 0.0837, abs=3e-3)
     assert (found["low"] < found["value"]).all() and (found["value"] < found["high"]).all()
 
@@ -117,11 +116,36 @@ def test_an_interval_over_the_bar_is_not_clear() -> None:
 
 def test_findings_by_hand() -> None:
     found = findings(only(online(episodes()))).set_index("about")
-    # Gaps within the logs: pref 0.3 and 0.3, late 0.3 and 0.0.
+    half = (found["high"] - found["low"]) / 2
+    # Over settings the reference costs 0.85 and 0.75 by log, sup 0.45 and 0.65, pref 0.35 and 0.55: 0.85 - 0.9 * 0.45
+    # and 0.75 - 0.9 * 0.65 are 0.28 apart, and two rivals leave 1.25% on either side of each interval.
+    assert found.loc["reference", "value"] == pytest.approx((0.445 + 0.165) / 2)
+    assert half["reference"] == pytest.approx(0.14 * 25.451699579, rel=1e-9)
+    assert found.loc["reference", "verdict"] == "not clear"
+    # 0.7 - 1.1 * 0.2 and 0.9 - 1.1 * 0.4; the costs with strong logs differ by log, and so does what a tenth is.
+    assert found.loc["sup", "value"] == pytest.approx((0.48 + 0.46) / 2)
+    assert half["sup"] == pytest.approx(0.01 * 12.706204736, rel=1e-9) and found.loc["sup", "verdict"] == "yes"
+    # 1.1 * 0.5 - 0.2 and 1.1 * 0.5 - 0.6.
+    assert found.loc["pref", "value"] == pytest.approx((0.35 - 0.05) / 2)
+    # Gaps within the logs: pref 0.3 and 0.3, late 0.3 and 0.0; three rivals.
     assert found.loc["late", "value"] == pytest.approx(0.15)
-    assert found.loc["pref", "value"] == pytest.approx(0.1) and found.loc["pref", "bar"] == pytest.approx(-0.05)
-    assert found.loc["reference", "value"] == pytest.approx(0.25)
-    assert "worst single policy in 2 of 2; the costliest other, sup, costs 0.550" in found.loc["reference", "sentence"]
+    assert half["late"] == pytest.approx(0.15 * 38.188459297, rel=1e-9)
+    sentences = found["sentence"]
+    assert "worst single policy in 2 of 2; the costliest other, sup, costs 0.550" in sentences["reference"]
+    assert "2 comparisons at once" in sentences["reference"] and "at once" not in sentences["sup"]
+
+
+def test_many_rivals_make_a_finding_less_sure() -> None:
+    # 4.40 standard errors: beyond Student's 97.5% quantile of three degrees of freedom, 3.18, not beyond its 99.17%.
+    apart = [0.08, 0.2, 0.3, 0.25]
+    costs = {"sup": [apart, apart], "late": [[0.0] * 4] * 2}
+    rows = episodes(costs).replace({"arm": {"pref": "sup"}})
+    assert findings(only(online(rows))).set_index("about").loc["late", "verdict"] == "yes"
+    costs |= {"reference": [[2.0] * 4] * 2, "pref": [[2.0] * 4] * 2}
+    late = findings(only(online(episodes(costs)))).set_index("about").loc["late"]
+    assert late["verdict"] == "not clear" and late["value"] == pytest.approx(0.2075)
+    error = float(np.std(apart, ddof=1)) / 2
+    assert late["value"] - late["low"] == pytest.approx(error * stats.t.ppf(1 - 0.025 / 3, 3), rel=1e-9)
 
 
 def test_late_over_all_policies_is_its_own_question() -> None:
@@ -173,6 +197,32 @@ def test_gaps_are_over_the_logs_that_all_settings_have() -> None:
     np.testing.assert_allclose(found.gaps["max_gap"], [0.7, 0.5, 0.3, 0.3])
     apart = rows[(rows["training_user"] == "weak") == (rows["seed"] == 1)]
     assert only(apart).gaps.empty and "nan" not in text_tables(apart)
+
+
+def test_only_the_papers_test_users_have_its_numbers() -> None:
+    rows = pd.concat([online(episodes(user=user)) for user in ("mine", "other", "strong")])
+    strong, other, mine = tables(rows)
+    assert strong.title == "Table 1, test user: strong (the training user's model)"
+    assert other.title == "Table 2, test user: other (another user's model)"
+    assert mine.title == "Test user: mine (a user of one's own)" and mine.number is None
+    shown = text_tables(rows[rows["test_user"] == "mine"])
+    assert "paper," not in shown.replace("the paper's is not", "") and "Table" not in shown and "DPO" not in shown
+    assert (findings(mine)["paper"] == "").all()
+    mined = rows[rows["test_user"] == "mine"].replace({"training_user": {"strong": "mine"}})
+    assert only(mined).title == "Test user: mine (the user of the logs)"
+
+
+def test_a_log_of_ones_own_is_not_the_strong_users() -> None:
+    found = only(online(episodes(settings=[("email", "log"), ("summarization", "log")])))
+    assert found.title == "Table 1, test user: strong (a user of the text world; logs of: log)"
+
+
+def test_notes_say_which_link_and_which_cap() -> None:
+    told = " ".join(notes(only(online(episodes()))))
+    assert "capped at 2 here, which the paper's is not" in told and "Eq. 4 as printed is pref (link paper)" in told
+    without = {name: own for name, own in COSTS.items() if name != "pref"}
+    rows = online(episodes(without)).replace({"arm": {"pref": "sup"}})
+    assert "Eq. 4" not in " ".join(notes(only(rows)))
 
 
 def test_rows_without_costs_are_refused() -> None:

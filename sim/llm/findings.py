@@ -22,10 +22,10 @@ class Finding(NamedTuple):
     Fields:
         about: the method it is about.
         question: in words.
-        verdict: "yes", "no", or "not clear" where the interval holds the bar (always so for one log).
+        verdict: "yes", "no", or "not clear" where the interval holds zero (always so for one log).
         paper: the same question asked of the paper's printed numbers, "yes" or "no"; "" where it has none.
-        value: the difference that decides, a mean over logs, with its interval `low` to `high`.
-        bar: what it is held against.
+        value: the difference that decides, a mean over logs, with its interval `low` to `high`; above zero is "yes".
+            Of several comparisons it is the least, and the intervals hold all at once (Bonferroni).
         sentence: the numbers in words.
     """
 
@@ -36,15 +36,16 @@ class Finding(NamedTuple):
     value: float
     low: float
     high: float
-    bar: float
     sentence: str
 
 
 class Answer(NamedTuple):
-    """What a question finds in a table: a difference per seed of each comparison, its bar, and the words before it."""
+    """What a question finds in a table: a difference per seed of each comparison, and the words before it.
+
+    What counts as about the same is a part of the costs of the same log, within the difference.
+    """
 
     differences: np.ndarray
-    bar: float
     told: str
 
 
@@ -78,26 +79,27 @@ def _asked(table: Table, about: str, question: str, ask: Question) -> Finding | 
     answer = ask(table)
     if answer is None:
         return None
-    means, halves = answer.differences.mean(axis=1), half_interval(answer.differences)
+    count = len(answer.differences)
+    means, halves = answer.differences.mean(axis=1), half_interval(answer.differences, 1 - (1 - LEVEL) / count)
     least = int(np.argmin(means))
-    value, half, bar = float(means[least]), float(halves[least]), answer.bar
-    verdict = _verdict(means - halves, means + halves, bar)
-    theirs = _of_the_paper(table, about, ask)
-    span = (
-        f"{100 * LEVEL:g}% interval {value - half:.3f} to {value + half:.3f}"
-        if half == half
-        else "one log, no interval"
-    )
-    held = f", held against {bar:.3f}" if bar else ""
-    sentence = f"{answer.told} {value:+.3f} ({span}{held}): {_ending(question, verdict, theirs)}"
-    return Finding(about, question, verdict, theirs, value, value - half, value + half, bar, sentence)
+    value, half = float(means[least]), float(halves[least])
+    verdict, theirs = _verdict(means - halves, means + halves), _of_the_paper(table, about, ask)
+    sentence = f"{answer.told} is {value:+.3f} ({_span(value, half, count)}): {_ending(question, verdict, theirs)}"
+    return Finding(about, question, verdict, theirs, value, value - half, value + half, sentence)
 
 
-def _verdict(low: np.ndarray, high: np.ndarray, bar: float) -> str:
-    """Whether all differences are above the bar, or some below it, as far as their intervals tell."""
-    if (low > bar).all():
+def _span(value: float, half: float, count: int) -> str:
+    if np.isnan(half):
+        return "one log, no interval"
+    at_once = f", {count} comparisons at once" if count > 1 else ""
+    return f"{100 * LEVEL:g}% interval {value - half:.3f} to {value + half:.3f}{at_once}"
+
+
+def _verdict(low: np.ndarray, high: np.ndarray) -> str:
+    """Whether all differences are above zero, or some below it, as far as their intervals tell."""
+    if (low > 0).all():
         return YES
-    return NO if (high < bar).any() else UNCLEAR
+    return NO if (high < 0).any() else UNCLEAR
 
 
 def _ending(question: str, verdict: str, theirs: str) -> str:
@@ -110,7 +112,7 @@ def _ending(question: str, verdict: str, theirs: str) -> str:
 
 def _of_the_paper(table: Table, about: str, ask: Question) -> str:
     """The answer of the paper's own numbers over the same settings."""
-    if about not in paper.NAMES:
+    if about not in paper.NAMES or table.number is None:
         return ""
     if table.number == 2:
         return _of_printed(table.settings) if about == "late" else ""
@@ -120,7 +122,7 @@ def _of_the_paper(table: Table, about: str, ask: Question) -> str:
     alone = [method for method in paper.NAMES if method != "late"]
     theirs = Table("strong", list(paper.NAMES), alone, table.settings, [0], 200, np.array(costs)[:, :, None])
     answer = ask(theirs)
-    return "" if answer is None else YES if bool((answer.differences > answer.bar).all()) else NO
+    return "" if answer is None else YES if bool((answer.differences > 0).all()) else NO
 
 
 def _of_printed(settings: list[Setting]) -> str:
@@ -144,9 +146,9 @@ def _reference(table: Table) -> Answer | None:
     told = (
         f"The reference costs {own.mean():.3f} per round on average over the settings and is the worst single policy "
         f"in {times} of {len(table.settings)}; the costliest other, {others[worst]}, costs {rest[worst].mean():.3f}: "
-        "difference"
+        f"the reference less {1 - TENTH:g} times that"
     )
-    return Answer(own - rest, -TENTH * float(rest[worst].mean()), told)
+    return Answer(own - (1 - TENTH) * rest, told)
 
 
 def _by_user(table: Table, method: str) -> tuple[np.ndarray, np.ndarray, str] | None:
@@ -170,7 +172,8 @@ def _supervision(table: Table) -> Answer | None:
     if found is None:
         return None
     strong, weak, told = found
-    return Answer((weak - strong)[None], TENTH * float(strong.mean()), f"Supervision: {told}; weak less strong")
+    more = f"weak less {1 + TENTH:g} times strong"
+    return Answer((weak - (1 + TENTH) * strong)[None], f"Supervision: {told}; {more}")
 
 
 def _preference(table: Table) -> Answer | None:
@@ -178,9 +181,8 @@ def _preference(table: Table) -> Answer | None:
     if found is None:
         return None
     strong, weak, told = found
-    # About as good: what weak logs cost more stays below a tenth, so that minus this is above minus a tenth.
-    differences = (strong - weak)[None]
-    return Answer(differences, -TENTH * float(strong.mean()), f"Preference learning: {told}; strong less weak")
+    more = f"{1 + TENTH:g} times strong less weak"
+    return Answer(((1 + TENTH) * strong - weak)[None], f"Preference learning: {told}; {more}")
 
 
 def _late(table: Table) -> Answer | None:
@@ -209,4 +211,4 @@ def _rule(table: Table, rule: str, words: str) -> Answer | None:
         f"single policy is that of {rivals[least]}, {of_means[rivals[least]]:.3f} (by log {theirs[least].mean():.3f}): "
         "difference by log"
     )
-    return Answer(theirs - own, 0.0, told)
+    return Answer(theirs - own, told)

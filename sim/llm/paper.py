@@ -39,6 +39,8 @@ def gap(method: str, settings: list[tuple[str, str]]) -> float | None:
     return max(COSTS[method][s] - min(row[s] for row in COSTS.values()) for s in places)
 
 
-def printed(table: int, method: str, settings: list[tuple[str, str]]) -> float | None:
-    """The printed "max SubOpt", which is over all four settings; None for fewer, and for methods it does not have."""
-    return PRINTED[table].get(method) if set(settings) == set(SETTINGS) else None
+def printed(table: int | None, method: str, settings: list[tuple[str, str]]) -> float | None:
+    """The printed "max SubOpt" of Table 1 or 2, which is over all four settings; None for fewer settings, for methods
+    that it does not have, and for no table.
+    """
+    return PRINTED.get(table or 0, {}).get(method) if set(settings) == set(SETTINGS) else None

@@ -11,6 +11,7 @@ from scipy import stats
 
 from sim.errors import BadInput
 from sim.llm import paper
+from sim.llm.costs import C_MAX
 from sim.online.gaps import Costs, gaps_of, in_order, kinds_of
 from sim.summary import LEVEL
 
@@ -18,6 +19,9 @@ Setting = tuple[str, str]
 
 SHORT = {"summarization": "summ."}
 """Tasks as the heads of columns call them."""
+
+NUMBERS = {"strong": 1, "other": 2}
+"""Test users of the paper's two tables."""
 
 FEW = 10
 """With fewer logs than this a bootstrap interval covers less than it says."""
@@ -31,7 +35,7 @@ class Table:
     """One of the two tables: mean edit costs per round, one per method, setting and seed.
 
     Fields:
-        test_user: "strong", the user of the logs (Table 1), or another (Table 2).
+        test_user: "strong" (Table 1), "other" (Table 2), or one's own, whom the paper does not have.
         methods: in the order of every table.
         alone: those of them that are a policy played alone.
         settings: (task, training user).
@@ -49,15 +53,25 @@ class Table:
     cost: np.ndarray
 
     @property
-    def number(self) -> int:
-        """Which of the paper's tables has this layout."""
-        return 1 if self.test_user == "strong" else 2
+    def number(self) -> int | None:
+        """Which of the paper's tables has this layout; None for a test user of one's own, whom neither has."""
+        return NUMBERS.get(self.test_user)
 
     @property
     def title(self) -> str:
         """The table and its test user in words."""
-        who = "the training user's model" if self.number == 1 else "another user's model"
-        return f"Table {self.number}, test user: {self.test_user} ({who})"
+        begin = "Test user" if self.number is None else f"Table {self.number}, test user"
+        return f"{begin}: {self.test_user} ({self._who})"
+
+    @property
+    def _who(self) -> str:
+        """The test user, as seen from the logs."""
+        trained = {user for _, user in self.settings}
+        if self.number is None:
+            return "the user of the logs" if self.test_user in trained else "a user of one's own"
+        if trained <= {"strong", "weak"}:
+            return "the training user's model" if self.number == 1 else "another user's model"
+        return "a user of the text world; logs of: " + ", ".join(sorted(trained))
 
     @property
     def mean(self) -> np.ndarray:
@@ -131,22 +145,22 @@ def mean_over_seeds(values: np.ndarray) -> np.ndarray:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def half_interval(values: np.ndarray) -> np.ndarray:
+def half_interval(values: np.ndarray, level: float = LEVEL) -> np.ndarray:
     """Half of Student's interval for the mean over the last axis, of what is not nan; nan for fewer than two."""
     known = np.isfinite(values)
     count = known.sum(axis=-1)
     apart = np.where(known, values - mean_over_seeds(values)[..., None], 0.0)
     error = np.sqrt((apart**2).sum(axis=-1) / np.maximum(count - 1, 1) / np.maximum(count, 1))
-    return np.where(count > 1, error * _quantile(count), np.nan)
+    return np.where(count > 1, error * _quantile(count, level), np.nan)
 
 
-def _quantile(count: np.ndarray | int) -> np.ndarray | float:
+def _quantile(count: np.ndarray | int, level: float = LEVEL) -> np.ndarray | float:
     """Student's quantile of so many seeds."""
-    return stats.t.ppf((1 + LEVEL) / 2, np.maximum(np.asarray(count) - 1, 1))
+    return stats.t.ppf((1 + level) / 2, np.maximum(np.asarray(count) - 1, 1))
 
 
 def tables(online: pd.DataFrame) -> list[Table]:
-    """A table per test user, that of the training user's model first.
+    """A table per test user, the paper's two first.
 
     Args:
         online: the rows of `online.parquet`; the cost of a method is its summed cost at the last round.
@@ -157,7 +171,7 @@ def tables(online: pd.DataFrame) -> list[Table]:
     last = online[(online["round"] == online["round"].max()) & online["expected_cost"].notna()]
     if last.empty:
         raise BadInput("online table: expected rows of methods that have a cost, got none")
-    users = sorted(last["test_user"].astype(str).unique(), key=lambda user: (user != "strong", user))
+    users = sorted(last["test_user"].astype(str).unique(), key=lambda user: (NUMBERS.get(user, 3), user))
     return [_table(last[last["test_user"].astype(str) == user], user) for user in users]
 
 
@@ -206,8 +220,14 @@ def notes(table: Table) -> list[str]:
     found = [
         f"Mean edit cost per round over {table.rounds:,} rounds and {_logs(len(table.seeds))}; max gap: the largest "
         "excess over the best method of a setting, of the means over logs, and by log: the mean of the largest gaps "
-        "within each log."
+        "within each log.",
+        f"The cost of a round is capped at {C_MAX:g} here, which the paper's is not.",
     ]
+    if "pref" in table.methods and table.number:
+        found.append(
+            "DPO, paper, stands beside pref, whose link of scale 1 balance implies; Eq. 4 as printed is "
+            "pref (link paper)."
+        )
     if seeds < 2:
         found.append("One log has no interval.")
     else:
@@ -251,8 +271,9 @@ def text_table(table: Table) -> str:
     for name, means, halves in zip(table.methods, table.mean, table.half, strict=True):
         cells = [number(mean, half).rjust(_CELL) for mean, half in zip(means, halves, strict=True)]
         lines.append(name.ljust(first) + "".join(cells) + _gap_cells(gaps, name))
-        lines += [_paper_line(table, name, first)] if name in paper.NAMES else []
-    return "\n".join([*lines, *_among_the_papers(table), *wrapped(" ".join([*notes(table), _paper_note(table)]))])
+        lines += [_paper_line(table, name, table.number, first)] if name in paper.NAMES and table.number else []
+    said = [*notes(table), *([_paper_note(table.number)] if table.number else [])]
+    return "\n".join([*lines, *_among_the_papers(table), *wrapped(" ".join(said))])
 
 
 def _gap_cells(gaps: pd.DataFrame, name: str) -> str:
@@ -263,10 +284,10 @@ def _gap_cells(gaps: pd.DataFrame, name: str) -> str:
     return number(row["max_gap"]).rjust(8) + interval(row["low"], row["high"]).rjust(15) + by_seed.rjust(_CELL)
 
 
-def _paper_line(table: Table, method: str, first: int) -> str:
-    costs = [paper.cost(method, setting) if table.number == 1 else None for setting in table.settings]
-    gap = paper.gap(method, table.settings) if table.number == 1 else None
-    told = paper.printed(table.number, method, table.settings)
+def _paper_line(table: Table, method: str, which: int, first: int) -> str:
+    costs = [paper.cost(method, setting) if which == 1 else None for setting in table.settings]
+    gap = paper.gap(method, table.settings) if which == 1 else None
+    told = paper.printed(which, method, table.settings)
     cells = "".join(number(cost, digits=4).rjust(_CELL) for cost in costs)
     name = f"  {paper.NAMES[method]}, paper".ljust(first)
     return name + cells + number(gap, digits=4).rjust(8) + " " * 15 + number(told, digits=4).rjust(_CELL)
@@ -281,9 +302,9 @@ def _among_the_papers(table: Table) -> list[str]:
     return wrapped(f"Max gap to the best of the paper's methods: {told}.")
 
 
-def _paper_note(table: Table) -> str:
+def _paper_note(which: int) -> str:
     return (
-        f"Below: {paper.SOURCE[table.number]}; its max gap from its printed means over these settings, under 'by log' "
+        f"Below: {paper.SOURCE[which]}; its max gap from its printed means over these settings, under 'by log' "
         "its printed max SubOpt, which is another number."
     )
 
