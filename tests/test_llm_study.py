@@ -14,7 +14,6 @@ from sim.llm.documents import draw, is_held_out
 from sim.llm.presets import Study
 from sim.llm.seeds import generator, number
 from sim.llm.users import make
-from sim.online import UCB
 
 pytestmark = pytest.mark.slow
 
@@ -160,19 +159,6 @@ def test_a_log_of_ones_own_is_learned_from(ran: Path, tmp_path: Path) -> None:
     ):
         study.of_log(chosen, own[:5])
     assert study.of_log(chosen, None) == (chosen, None)
-
-
-def test_a_rule_learns_nothing_from_a_round_without_an_answer() -> None:
-    def rounds(*ratios: float) -> list[protocol.Round]:
-        return [protocol.Round("a", "b", ratio, "ok" if ratio == ratio else "no answer") for ratio in ratios]
-
-    nothing = float("nan")
-    listed = {"good": rounds(0.1, nothing, 0.1, 0.1, 0.1), "bad": rounds(1.9, nothing, 1.9, 1.9, 1.9)}
-    rows = protocol.episodes(listed, {"late": (UCB(alpha=0.0, c_max=2.0), ["good", "bad"])}, 0)
-    late = rows[rows["method"] == "late"]
-    # The second arm is still to be tried after the round in which it brought no cost.
-    assert late["arm"].tolist() == ["good", "bad", "bad", "good", "good"]
-    assert late["status"].tolist() == ["ok", "no answer", "ok", "ok", "ok"] and late["cost"].isna().tolist()[1]
 
 
 def test_an_unanswered_edit_is_a_row_with_its_status() -> None:

@@ -19,6 +19,7 @@ from sim.llm import logs as log_files
 from sim.llm.presets import Study
 from sim.summary import where
 
+SETTING = ["task", "training_user", "test_user", "seed"]
 KEYS = ["task", "training_user", "test_user", "method", "seed"]
 RECORDED = 40
 """Rounds that `online.parquet` holds, log-spaced."""
@@ -81,11 +82,16 @@ def answered(path: Path) -> pd.DataFrame:
 
 
 def logs(path: Path) -> Iterator[tuple[pd.DataFrame, int]]:
-    """The logs of every task and user together, and how many examples of one the learners were trained on."""
+    """The logs of every task and user together, and how many examples of one the learners were trained on.
+
+    Of a user's own log every seed holds the same rows, which count once.
+    """
     table = settings_of(path) or {}
+    seeds = range(1 if "log" in table else table["settings"]["seeds"])
     for task in table["tasks"]:
         for user in table["users"]:
-            found = [answered(one) for one in sorted((path / "logs").glob(f"{task}-{user}-*"))]
+            stored = (path / "logs" / f"{task}-{user}-{seed}.parquet" for seed in seeds)
+            found = [answered(one) for one in stored if one.exists()]
             yield pd.concat(found, ignore_index=True), len(found[0]) - table["settings"]["held_out"]
 
 
@@ -105,12 +111,15 @@ def parquet(rows: pd.DataFrame) -> bytes:
 def online(episodes: pd.DataFrame) -> pd.DataFrame:
     """Summed costs at log-spaced rounds, in the columns of other runs' `online.parquet`.
 
-    Regret is the summed cost less that of the policy with the least summed cost over all rounds.
+    A round that any method of a setting met without an answer counts for none: each is given its own mean over the
+    other rounds there, so that all are compared on the same rounds and a sum over its rounds is that mean.  Without any
+    answered round costs are NaN.  Regret is the summed cost less that of the policy with the least summed cost over
+    all rounds.
     """
     rounds = int(episodes["round"].max())
     kept = np.unique(np.append(np.geomspace(1, rounds, min(RECORDED, rounds)).round().astype(int), rounds))
     rows = episodes.sort_values([*KEYS, "round"], kind="stable")
-    rows = rows.assign(summed=rows["cost"].fillna(0.0).groupby([rows[key] for key in KEYS]).cumsum())
+    rows = rows.assign(summed=_answered_by_all(rows).groupby([rows[key] for key in KEYS]).cumsum())
     rows = rows[rows["round"].isin(kept)].reset_index(drop=True)
     words = [
         where({"task": task, "training user": user})
@@ -122,14 +131,22 @@ def online(episodes: pd.DataFrame) -> pd.DataFrame:
     return found.assign(regularised_cost=np.nan, regret=rows["summed"] - _best(rows))
 
 
+def _answered_by_all(rows: pd.DataFrame) -> pd.Series:
+    """The costs; a method's mean over the other rounds where any method of the setting had no answer."""
+    lost = rows["cost"].isna().groupby([rows[key] for key in [*SETTING, "round"]]).transform("any")
+    known = rows["cost"].mask(lost)
+    return known.fillna(known.groupby([rows[key] for key in KEYS]).transform("mean"))
+
+
 def _best(rows: pd.DataFrame) -> pd.Series:
     """The summed cost, at each round, of the policy that has the least at the last one."""
-    setting = ["task", "training_user", "test_user", "seed"]
     alone = rows[rows["method"] == rows["arm"]]
     last = alone[alone["round"] == rows["round"].max()]
-    winners = last.loc[last.groupby(setting)["summed"].idxmin(), [*setting, "method"]]
-    best = alone.merge(winners, on=[*setting, "method"])[[*setting, "round", "summed"]]
-    return rows[[*setting, "round"]].merge(best, on=[*setting, "round"], how="left")["summed"]
+    # Where nothing was answered no policy is the best, and its NaN is the regret of all.
+    last = last.assign(summed=last["summed"].fillna(np.inf))
+    winners = last.loc[last.groupby(SETTING)["summed"].idxmin(), [*SETTING, "method"]]
+    best = alone.merge(winners, on=[*SETTING, "method"])[[*SETTING, "round", "summed"]]
+    return rows[[*SETTING, "round"]].merge(best, on=[*SETTING, "round"], how="left")["summed"]
 
 
 def candidates(models: Path) -> pd.DataFrame:

@@ -141,11 +141,12 @@ def _choices(rule: Rule, listed: Sequence[Sequence[Round]], seed: int) -> list[i
     """The arm of each round; nothing is learned from a round in which the user did not answer."""
     session, arms = Session(rule, len(listed), C_MAX, seed), []
     for t in range(len(listed[0])):
-        arm = arms[-1] if session.waiting else session.choose()
-        arms.append(arm)
-        cost = min(listed[arm][t].ratio, C_MAX)
+        arms.append(session.choose())
+        cost = min(listed[arms[-1]][t].ratio, C_MAX)
         if np.isfinite(cost):
             session.pay(cost)
+        else:
+            session.skip()
     return arms
 
 
@@ -167,8 +168,9 @@ def samples(documents: Sequence[Document], rounds: Mapping[str, Sequence[Round]]
     """The first rounds of every policy in full, for people to read."""
     return pd.DataFrame(
         [
-            {"method": name, "context": document.text, "response": one.response, "edit": one.edit, "cost": one.ratio}
+            {"method": name, "context": document.text, "response": one.response, "edit": one.edit,
+             "cost": np.minimum(one.ratio, C_MAX), "raw_cost": one.ratio}
             for name, own in rounds.items()
             for document, one in list(zip(documents, own, strict=True))[:count]
         ]
-    )
+    )  # fmt: skip
