@@ -9,10 +9,13 @@ import pandas as pd
 import pytest
 import tomli_w
 
+from sim.errors import BadInput
 from sim.llm import folder, logs, protocol
+from sim.llm import study as studies
 from sim.llm.documents import draw
 from sim.llm.presets import Study, study
 from sim.llm.seeds import generator
+from sim.llm.users import Edit
 from sim.online import UCB, Uniform
 
 NOTHING = math.nan
@@ -78,3 +81,80 @@ def test_rows_of_a_log_count_once(extra: dict[str, Any], counted: int, tmp_path:
 def test_samples_have_the_capped_cost_and_the_raw_one() -> None:
     found = protocol.samples(draw("email", 1, generator("x")), {"sup": rounds(3.5)}, 4)
     assert found["cost"].tolist() == [2.0] and found["raw_cost"].tolist() == [3.5]
+
+
+class Sometimes:
+    """A user who answers the edits whose numbers are not listed, and counts how often she is asked."""
+
+    def __init__(self, silent: range) -> None:
+        self.silent, self.asked = silent, 0
+
+    def answer(self, document: object, response: str, rng: np.random.Generator) -> Edit:
+        self.asked += 1
+        return Edit(response, "timed out") if self.asked - 1 in self.silent else Edit("mine")
+
+
+def drafts(count: int) -> protocol.Drafts:
+    return protocol.Drafts(draw("email", count, generator("x")), ["a b"] * count, np.full(count, -1.0))
+
+
+def test_a_log_has_a_row_for_every_edit_answered_or_not() -> None:
+    user = Sometimes(range(1, 3))
+    rows = protocol.logged("email", "own", user, drafts(4), 0)
+    assert rows["status"].tolist() == ["ok", "timed out", "timed out", "ok"]
+    assert rows["edit"].tolist() == ["mine", "a b", "a b", "mine"] and rows["cost"].tolist() == [1, 0, 0, 1]
+    protocol.check_answered("own", rows["status"])
+
+
+def test_who_stops_answering_is_asked_no_more_and_later_for_the_rest_alone() -> None:
+    user = Sometimes(range(5, 100))
+    rows = protocol.logged("email", "own", user, drafts(40), 0)
+    assert user.asked == 5 + protocol.PATIENCE and (rows["status"] == "ok").sum() == 5
+    with pytest.raises(BadInput, match="user own: expected answers, got none to 20 edits in a row: timed out; what is"):
+        protocol.check_answered("own", rows["status"])
+    back = Sometimes(range(0))
+    again = protocol.asked_again(rows, drafts(40).documents, back, 0)
+    assert back.asked == 35 and (again["status"] == "ok").all() and (again["edit"] == "mine").all()
+    assert (again["cost"] == 1).all() and (rows["status"] == "ok").sum() == 5
+
+
+def test_answers_in_between_start_the_count_anew() -> None:
+    found = protocol.Patient(Sometimes(range(1, 20)))
+    documents = drafts(60).documents
+    assert all(found.answer(one, "a", generator("y")).status in ("ok", "timed out") for one in documents)
+
+
+def own_log(**columns: Any) -> pd.DataFrame:
+    rows = {"task": "email", "context": "c", "response": "r", "edit": "e", "cost": 1.0}
+    return pd.DataFrame([rows] * 40).assign(**columns)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "columns", "told"),
+    [
+        (None, {"task": ["email"] * 37 + ["letters"] * 3}, "got 3 rows of letters beside them; split the file by task"),
+        (["summarization"], {}, "--log: expected rows of the task summarization, got email; choose another --task"),
+        (None, {"user": ["ann", "bob"] * 20}, "expected the edits of one user, got those of ann, bob; split the file"),
+    ],
+)
+def test_a_log_that_is_a_mixture_is_refused(tasks: list[str] | None, columns: dict[str, Any], told: str) -> None:
+    with pytest.raises(BadInput, match=told):
+        studies.of_log(study("micro", tasks), own_log(**columns))
+
+
+def test_a_log_with_columns_of_its_own_is_taken(tmp_path: Path) -> None:
+    chosen, taken = studies.of_log(study("micro"), own_log(status="sent", tags=[["a"]] * 40))
+    assert taken is not None and "status" not in taken and "tags" in taken
+    folder.opened(chosen, tmp_path / "run", False, taken).close()
+    folder.opened(chosen, tmp_path / "run", True, taken.assign(tags=0)).close()
+    with pytest.raises(BadInput, match="the run there has log = "):
+        folder.opened(chosen, tmp_path / "run", True, taken.assign(edit="other"))
+    with pytest.raises(BadInput, match="the run there learns from a log of your own; add --log FILE"):
+        folder.opened(study("micro"), tmp_path / "run", True)
+
+
+def test_users_of_ones_own_are_compared(tmp_path: Path) -> None:
+    folder.opened(study("micro"), tmp_path, False, None, ["mine"]).close()
+    folder.opened(study("micro"), tmp_path, True, None, ["mine"]).close()
+    with pytest.raises(BadInput, match=r"the run there has own_users = \['mine'\], this one None"):
+        folder.opened(study("micro"), tmp_path, True)

@@ -4,7 +4,7 @@ import fcntl
 import hashlib
 import io
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,13 +25,23 @@ RECORDED = 40
 """Rounds that `online.parquet` holds, log-spaced."""
 
 
-def opened(study: Study, path: Path, resume: bool, log: pd.DataFrame | None) -> IO[str]:
+def opened(
+    study: Study, path: Path, resume: bool, log: pd.DataFrame | None = None, own: Collection[str] = ()
+) -> IO[str]:
     """The folder's lock, held; the folder holds this study's settings and no other's.
+
+    Args:
+        study: that is run.
+        path: of the folder.
+        resume: whether it may hold a part of the same run.
+        log: of a user's own.
+        own: names of users that are none of the text world's.
 
     Raises:
         BadInput: a folder that is not empty (without `resume`), one of another study, or one that is in use.
     """
-    table = study.as_table() | ({} if log is None else {"log": _digest(log)})
+    named = {"own_users": sorted(own)} if own else {}
+    table = study.as_table() | named | ({} if log is None else {"log": _digest(log)})
     stored = path / "settings.toml"
     if not resume:
         empty_folder(path)
@@ -173,6 +183,8 @@ def _read(path: Path) -> dict[str, Any]:
 def _same(stored: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
     """Refuse to go on with other settings, by saying which differ; more seeds may be added."""
     before, now = _flat(stored), _flat(wanted)
+    if "log" in before and "log" not in now:
+        raise BadInput(f"--resume {path}: the run there learns from a log of your own; add --log FILE")
     for key in sorted(set(before) | set(now)):
         old, new = before.get(key), now.get(key)
         if key == "seeds" and isinstance(old, int) and isinstance(new, int) and new >= old:
@@ -189,4 +201,6 @@ def _flat(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def _digest(log: pd.DataFrame) -> str:
-    return hashlib.blake2b(pd.util.hash_pandas_object(log, index=False).to_numpy().tobytes(), digest_size=8).hexdigest()
+    """Of what is learned from; other columns may hold lists, which have no digest."""
+    rows = pd.util.hash_pandas_object(log[[*log_files.REQUIRED, "cost"]], index=False)
+    return hashlib.blake2b(rows.to_numpy().tobytes(), digest_size=8).hexdigest()
