@@ -86,7 +86,7 @@ def logged(task: str, name: str, user: User, given: Drafts, seed: int) -> pd.Dat
 def asked_again(rows: pd.DataFrame, documents: Sequence[Document], user: User, seed: int) -> pd.DataFrame:
     """A log in which the user is asked for the edits that she did not answer, and for no others."""
     rows, asked = rows.copy(), Patient(user)
-    for i in np.flatnonzero(rows["status"] != "ok"):
+    for i in np.flatnonzero(rows["status"] != "ok").tolist():
         task, name, response = (str(rows[key].iat[i]) for key in ("task", "user", "response"))
         answer = asked.answer(documents[i], response, generator("asked again", task, name, seed, i))
         cost = min(edit_ratio(response, answer.text), C_MAX)
