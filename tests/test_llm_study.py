@@ -94,6 +94,9 @@ def test_logs_hold_the_same_drafts_for_every_user_and_no_document_of_the_online_
 def test_every_candidate_is_told_and_one_is_chosen(ran: Path) -> None:
     found = stored.read(ran)
     assert len(found.candidates) == len(found.trained) == 2 * len(TRAINED)
+    assert (
+        found.trained["cut"].between(0, 1).all() and found.trained.groupby("training_user")["cut"].nunique().max() == 1
+    )
     assert found.candidates["chosen"].all() and np.isfinite(found.trained["held_out"]).all()
     strengths = found.trained.set_index(["training_user", "method"])["strength"]
     assert strengths["strong", "edit-model"] > strengths["weak", "edit-model"]
@@ -117,6 +120,12 @@ def test_a_finished_run_goes_on_with_nothing_and_gives_the_same(ran: Path, small
         # Training takes another time each time.
         timeless = [column for column in rows if column != "seconds"]
         pd.testing.assert_frame_equal(pd.read_parquet(ran / f"{name}.parquet")[timeless], rows[timeless])
+
+
+def test_a_redraw_keeps_the_speed_and_adds_its_time(ran: Path, small: Study) -> None:
+    speed, seconds = (ran / "speed.json").read_bytes(), study.wall_seconds(ran)
+    study.run(small, ran, resume=True)
+    assert (ran / "speed.json").read_bytes() == speed and 0 < seconds < study.wall_seconds(ran) < seconds + 60
 
 
 @pytest.mark.parametrize(
