@@ -191,7 +191,7 @@ def llm(
     if resume and out is None:
         raise BadInput("--resume: which folder? add --out DIR")
     try:
-        from sim.llm import presets, study
+        from sim.llm import domains, presets, study
         from sim.llm.folder import settings_of
         from sim.llm.logs import read
     except ModuleNotFoundError as error:
@@ -199,8 +199,8 @@ def llm(
     stored = settings_of(out) if resume and out is not None else None
     chosen = presets.study(preset, task, seeds, set_, stored)
     given = None if log is None else read(log)
-    if given is not None and not set(given["task"]) & set(chosen.tasks):
-        _theory_alone(given)
+    if given is not None and not set(given["task"]) & set(domains.TASKS):
+        _theory_alone(given, out)
         return
     chosen, given = study.of_log(chosen, given)
     folder, told = out or _fresh_folder(f"llm-{chosen.preset}"), list[str]()
@@ -213,13 +213,22 @@ def llm(
     print(f"{told[0]}\n\nResults: {folder}/report.html")
 
 
-def _theory_alone(log: Any) -> None:
+def _theory_alone(log: Any, out: Path | None) -> None:
     """Print what theory says of a log whose tasks are none of the text world's: nothing can be trained on it."""
     from bounds.from_logs import prediction
     from bounds.from_logs_text import readable
+    from sim.files import empty_folder, write_text
     from sim.llm.traits import TRAITS
 
-    print(readable(prediction(log, TRAITS)))
+    if out is not None:
+        empty_folder(out)
+    predicted, tasks = prediction(log, TRAITS), ", ".join(sorted(set(log["task"])))
+    told = f"Tasks {tasks}: none of the text world's, so nothing is trained.\n\n{readable(predicted)}"
+    if out is not None:
+        write_text(out / "theory.json", json.dumps(predicted, indent=2, allow_nan=False) + "\n")
+        write_text(out / "summary.txt", told + "\n")
+        told += f"\n\nResults: {out}/summary.txt, theory.json"
+    print(told)
 
 
 def _finished_llm(folder: Path) -> str:

@@ -4,6 +4,7 @@ import os
 import platform
 import resource
 import sys
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -30,12 +31,16 @@ def versions() -> dict[str, str | None]:
     return {name: version_of(name) for name in PACKAGES}
 
 
-def made_with() -> dict[str, Any]:
-    """What numbers depend on beside their inputs: versions, platform and device.  No times."""
+def made_with(further: Iterable[str] = ()) -> dict[str, Any]:
+    """What numbers depend on beside their inputs: versions, platform and device.  No times.
+
+    Args:
+        further: packages that take part beside those of every run.
+    """
     return {
         "version": version_of("medley") or "not installed",
         "python": platform.python_version(),
-        "packages": {name: version_of(name) or "not installed" for name in RUN_PACKAGES},
+        "packages": {name: version_of(name) or "not installed" for name in (*RUN_PACKAGES, *further)},
         "device": str(jax.devices()[0].device_kind),
         "platform": platform.machine(),
     }

@@ -1,5 +1,6 @@
 """`medley llm` from the outside: refusals in one line, a run that is killed and resumed, a log of one's own."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -66,8 +67,18 @@ def test_a_log_of_another_task_is_read_and_predicted(tmp_path: Path) -> None:
     logs.write(tmp_path / "log.parquet", log_of("strong", 120).assign(task="letters", group="all"))
     done = medley("--log", "log.parquet", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "letters, edits of all: edited 100%" in done.stdout or "letters, edits of" in done.stdout
-    assert "predicted at n = 120" in done.stdout and [path.name for path in tmp_path.iterdir()] == ["log.parquet"]
+    first, _, rest = done.stdout.partition("\n\n")
+    assert first == "Tasks letters: none of the text world's, so nothing is trained."
+    assert sum(line.startswith("letters, edits of all: ") for line in rest.splitlines()) == 1
+    assert "predicted at n = 120" in rest
+    assert [path.name for path in tmp_path.iterdir()] == ["log.parquet"]
+    kept = medley("--log", "log.parquet", "--out", "theory", cwd=tmp_path)
+    assert kept.returncode == 0 and kept.stdout == f"{done.stdout}\nResults: theory/summary.txt, theory.json\n"
+    assert (tmp_path / "theory" / "summary.txt").read_text() == done.stdout
+    (predicted,) = json.loads((tmp_path / "theory" / "theory.json").read_text())
+    assert predicted["task"] == "letters"
+    again = medley("--log", "log.parquet", "--out", "theory", cwd=tmp_path)
+    assert again.returncode == 2 and "the folder is not empty" in again.stderr
 
 
 def test_a_log_that_is_too_short_is_refused(tmp_path: Path) -> None:
@@ -118,7 +129,8 @@ def test_an_own_log_of_a_known_task_is_learned_from(tmp_path: Path) -> None:
     rows = pd.read_parquet(tmp_path / "mine" / "episodes.parquet")
     assert set(rows["training_user"]) == {"log"} and set(rows["test_user"]) == {"strong", "other"}
     again = medley("--resume", "--out", "mine", cwd=tmp_path)
-    assert again.returncode == 2 and "log" in again.stderr
+    told = "medley: --resume mine: the run there learns from a log of your own; add --log FILE\n"
+    assert (again.returncode, again.stderr) == (2, told)
 
 
 @pytest.mark.slow

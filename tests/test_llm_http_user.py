@@ -146,7 +146,23 @@ def test_edit_gives_the_text(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "message"), [({"attempts": 0}, "attempts: expected at least 1"), ({"url": "ftp://x"}, "url: expected")]
+    ("options", "message"),
+    [
+        ({"attempts": 0}, "attempts: expected at least 1"),
+        ({"timeout": -1.0}, "timeout: expected at least 0.001, got -1"),
+        ({"timeout": float("nan")}, "timeout: expected at least 0.001, got nan"),
+        ({"wait": -1.0}, "wait: expected at least 0"),
+        ({"url": "ftp://x"}, "url: expected"),
+        ({"url": "http://"}, "url: expected an address such as"),
+        ({"url": "http://x:port/v1"}, "url: expected an address such as"),
+        ({"url": "http://x:99999/v1"}, "url: expected an address such as"),
+        ({"url": "http://[::1/v1"}, "url: expected an address such as"),
+        ({"url": "http://a..b/v1"}, "url: expected an address such as"),
+        ({"url": "http://x/v 1"}, "url: expected an address such as"),
+        ({"url": "http://x/\u00e9"}, "url: expected an address such as"),
+        ({"api_key": "secret\n"}, "^api_key: expected printable ASCII characters without spaces; check how"),
+        ({"api_key": "\u201csecret\u201d"}, "^api_key: expected printable"),
+    ],
 )
 def test_what_cannot_be_asked_is_refused(options: dict, message: str) -> None:
     with pytest.raises(BadInput, match=message):

@@ -14,7 +14,6 @@ from sim.llm.documents import draw, is_held_out
 from sim.llm.presets import Study
 from sim.llm.seeds import generator, number
 from sim.llm.users import make
-from sim.online import UCB
 
 pytestmark = pytest.mark.slow
 
@@ -95,6 +94,9 @@ def test_logs_hold_the_same_drafts_for_every_user_and_no_document_of_the_online_
 def test_every_candidate_is_told_and_one_is_chosen(ran: Path) -> None:
     found = stored.read(ran)
     assert len(found.candidates) == len(found.trained) == 2 * len(TRAINED)
+    assert (
+        found.trained["cut"].between(0, 1).all() and found.trained.groupby("training_user")["cut"].nunique().max() == 1
+    )
     assert found.candidates["chosen"].all() and np.isfinite(found.trained["held_out"]).all()
     strengths = found.trained.set_index(["training_user", "method"])["strength"]
     assert strengths["strong", "edit-model"] > strengths["weak", "edit-model"]
@@ -118,6 +120,12 @@ def test_a_finished_run_goes_on_with_nothing_and_gives_the_same(ran: Path, small
         # Training takes another time each time.
         timeless = [column for column in rows if column != "seconds"]
         pd.testing.assert_frame_equal(pd.read_parquet(ran / f"{name}.parquet")[timeless], rows[timeless])
+
+
+def test_a_redraw_keeps_the_speed_and_adds_its_time(ran: Path, small: Study) -> None:
+    speed, seconds = (ran / "speed.json").read_bytes(), study.wall_seconds(ran)
+    study.run(small, ran, resume=True)
+    assert (ran / "speed.json").read_bytes() == speed and 0 < seconds < study.wall_seconds(ran) < seconds + 60
 
 
 @pytest.mark.parametrize(
@@ -160,19 +168,6 @@ def test_a_log_of_ones_own_is_learned_from(ran: Path, tmp_path: Path) -> None:
     ):
         study.of_log(chosen, own[:5])
     assert study.of_log(chosen, None) == (chosen, None)
-
-
-def test_a_rule_learns_nothing_from_a_round_without_an_answer() -> None:
-    def rounds(*ratios: float) -> list[protocol.Round]:
-        return [protocol.Round("a", "b", ratio, "ok" if ratio == ratio else "no answer") for ratio in ratios]
-
-    nothing = float("nan")
-    listed = {"good": rounds(0.1, nothing, 0.1, 0.1, 0.1), "bad": rounds(1.9, nothing, 1.9, 1.9, 1.9)}
-    rows = protocol.episodes(listed, {"late": (UCB(alpha=0.0, c_max=2.0), ["good", "bad"])}, 0)
-    late = rows[rows["method"] == "late"]
-    # The second arm is still to be tried after the round in which it brought no cost.
-    assert late["arm"].tolist() == ["good", "bad", "bad", "good", "good"]
-    assert late["status"].tolist() == ["ok", "no answer", "ok", "ok", "ok"] and late["cost"].isna().tolist()[1]
 
 
 def test_an_unanswered_edit_is_a_row_with_its_status() -> None:

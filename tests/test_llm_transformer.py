@@ -86,7 +86,6 @@ def test_what_is_drawn_has_the_law_of_the_policy(model: Transformer, seed: int) 
     seen = np.bincount(made.tokens[:, 0], minlength=SHAPE.vocabulary) / count
     assert seen[PAD] == 0
     assert np.all(np.abs(seen - law) <= 5 * np.sqrt(law * (1 - law) / count) + 1e-12)
-    # E exp(-log pi(y)) over draws is the number of sequences: log-probabilities and draws belong together.
     again = decoding.log_probabilities(model, np.repeat(document, count, axis=0), made.tokens)
     assert np.abs(again - made.log_probability).max() < 1e-3
 

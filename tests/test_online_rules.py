@@ -206,6 +206,24 @@ def test_a_warm_start_is_plays_and_costs() -> None:
     assert session.choose() == 2
 
 
+def test_nothing_is_learned_from_a_skipped_round() -> None:
+    session = Session(UCB(0.0), 2, 1.0)
+    assert session.choose() == 0
+    session.skip()
+    # The first arm is still untried; its round is over.
+    assert session.round == 1 and not session.waiting and session.choose() == 0
+    session.pay(0.5)
+    assert session.choose() == 1
+    drawn = Session(Uniform(), 2, 1.0)
+    arms = set()
+    for _ in range(20):
+        arms.add(drawn.choose())
+        drawn.skip()
+    assert arms == {0, 1}
+    with pytest.raises(sim.BadInput, match="nothing to skip"):
+        drawn.skip()
+
+
 def test_a_session_refuses_and_names_round_and_arm() -> None:
     session = Session(UCB(), 2, 1.0)
     with pytest.raises(sim.BadInput, match="nothing to pay for"):

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sim.errors import BadInput
 from sim.files import write_text
 from sim.llm import checkpoints, training, vocabulary
 from sim.llm.documents import draw
@@ -46,14 +47,17 @@ def agent(study: Study, task: str, folder: Path, told: Callable[[int], None] | N
         task: whose documents it reads.
         folder: of the models of the task.
         told: hears how many steps were done since it was last told.
+
+    Raises:
+        BadInput: pre-training whose loss is not finite; nothing is stored as the reference then.
     """
     words = _vocabulary(study, task, folder / "vocabulary.json")
     policy = initial(shape(study, words), jax.random.key(number("weights", task)))
     stored, state = folder / "reference.safetensors", folder / "reference-training.safetensors"
     if stored.exists():
         return Agent(words, checkpoints.read(stored, policy)[0])
-    policy = _pretrained(study, task, words, policy, state, told)
-    checkpoints.write(stored, policy, {"task": task, "steps": study.settings.pretraining_steps})
+    policy, loss = _pretrained(study, task, words, policy, state, told)
+    checkpoints.write(stored, policy, {"task": task, "steps": study.settings.pretraining_steps, "loss": loss})
     state.unlink(missing_ok=True)
     return Agent(words, policy)
 
@@ -82,20 +86,36 @@ def _vocabulary(study: Study, task: str, path: Path) -> Vocabulary:
 
 def _pretrained(
     study: Study, task: str, words: Vocabulary, policy: Transformer, state: Path, told: Callable[[int], None] | None
-) -> Transformer:
+) -> tuple[Transformer, float]:
+    """The reference policy, and the mean loss of its last steps."""
     s = study.settings
     documents, responses = pretraining_texts(study, task, s.pretraining_documents)
     data: dict[str, np.ndarray] = {"documents": words.documents(documents), "edits": words.responses(responses)}
-    run = training.begin(policy)
+    run, loss = training.begin(policy), float("nan")
     if state.exists():
-        run, _ = checkpoints.read(state, run)
+        run, notes = checkpoints.read(state, run)
+        loss = notes.get("loss", loss)
         if told:
             told(int(run.step))
     schedule = Schedule(s.pretraining_steps, s.pretraining_rate, s.batch, dtype=jnp.dtype(s.dtype))
     for now, losses in training.train(run, supervision, {}, data, schedule, number("order", task)):
-        run = now
+        run, loss = now, _finite(losses, s.pretraining_rate, int(now.step))
         if told:
             told(len(losses))
         if int(run.step) % SAVED_EVERY < len(losses):
-            checkpoints.write(state, run, {"step": int(run.step)})
-    return run.trainable.policy
+            checkpoints.write(state, run, {"step": int(run.step), "loss": loss})
+    return run.trainable.policy, loss
+
+
+def _finite(losses: np.ndarray, rate: float, step: int) -> float:
+    """The mean of the losses.
+
+    Raises:
+        BadInput: one that is not finite.
+    """
+    if not np.isfinite(losses).all():
+        raise BadInput(
+            f"pre-training: expected finite losses, got {losses[~np.isfinite(losses)][0]} by step {step}; in another"
+            f" folder try --set pretraining_rate={rate / 3:.1g}"
+        )
+    return float(losses.mean())

@@ -4,8 +4,7 @@ import re
 
 from rapidfuzz.distance import Levenshtein
 
-# The cost that bandits and bounds see is capped here; the raw ratio is kept beside it.
-C_MAX = 2.0
+from sim.llm.logs import C_MAX
 
 # Words as NLTK splits them: punctuation apart, "don't" as "do" and "n't"; a new line counts as one.
 _WORD = re.compile(

@@ -16,6 +16,7 @@ from scipy import stats
 from sim import checks
 from sim.errors import BadInput
 from sim.llm.dependence import Dependence, dependence
+from sim.llm.logs import C_MAX
 from sim.llm.side_effects import followers
 from sim.llm.trait_counts import Patterns, distinct, patterns
 from sim.llm.transitions import Draws, Measured, concentrability, draws, exact, interval, smoothed
@@ -168,10 +169,10 @@ def _edit_rate(rows: pd.DataFrame, level: float) -> Measured:
 
 
 def mean_cost(costs: pd.Series, level: float = 0.95) -> Measured:
-    """The mean of `costs`, in [0, 2], with Student's interval at `level`; of a single row it is all of [0, 2]."""
+    """The mean of `costs`, in [0, C_MAX], with Student's interval at `level`; of a single row it is all of that."""
     values = costs.to_numpy(float)
     if len(values) < 2:
-        return Measured(float(values.mean()), 0.0, 2.0)
+        return Measured(float(values.mean()), 0.0, C_MAX)
     half = float(stats.t.ppf((1 + level) / 2, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values)))
     middle = float(values.mean())
     return Measured(middle, max(middle - half, 0.0), middle + half)

@@ -4,7 +4,7 @@ import fcntl
 import hashlib
 import io
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,18 +19,29 @@ from sim.llm import logs as log_files
 from sim.llm.presets import Study
 from sim.summary import where
 
+SETTING = ["task", "training_user", "test_user", "seed"]
 KEYS = ["task", "training_user", "test_user", "method", "seed"]
 RECORDED = 40
 """Rounds that `online.parquet` holds, log-spaced."""
 
 
-def opened(study: Study, path: Path, resume: bool, log: pd.DataFrame | None) -> IO[str]:
+def opened(
+    study: Study, path: Path, resume: bool, log: pd.DataFrame | None = None, own: Collection[str] = ()
+) -> IO[str]:
     """The folder's lock, held; the folder holds this study's settings and no other's.
+
+    Args:
+        study: that is run.
+        path: of the folder.
+        resume: whether it may hold a part of the same run.
+        log: of a user's own.
+        own: names of users that are none of the text world's.
 
     Raises:
         BadInput: a folder that is not empty (without `resume`), one of another study, or one that is in use.
     """
-    table = study.as_table() | ({} if log is None else {"log": _digest(log)})
+    named = {"own_users": sorted(own)} if own else {}
+    table = study.as_table() | named | ({} if log is None else {"log": _digest(log)})
     stored = path / "settings.toml"
     if not resume:
         empty_folder(path)
@@ -81,11 +92,16 @@ def answered(path: Path) -> pd.DataFrame:
 
 
 def logs(path: Path) -> Iterator[tuple[pd.DataFrame, int]]:
-    """The logs of every task and user together, and how many examples of one the learners were trained on."""
+    """The logs of every task and user together, and how many examples of one the learners were trained on.
+
+    Of a user's own log every seed holds the same rows, which count once.
+    """
     table = settings_of(path) or {}
+    seeds = range(1 if "log" in table else table["settings"]["seeds"])
     for task in table["tasks"]:
         for user in table["users"]:
-            found = [answered(one) for one in sorted((path / "logs").glob(f"{task}-{user}-*"))]
+            stored = (path / "logs" / f"{task}-{user}-{seed}.parquet" for seed in seeds)
+            found = [answered(one) for one in stored if one.exists()]
             yield pd.concat(found, ignore_index=True), len(found[0]) - table["settings"]["held_out"]
 
 
@@ -105,12 +121,15 @@ def parquet(rows: pd.DataFrame) -> bytes:
 def online(episodes: pd.DataFrame) -> pd.DataFrame:
     """Summed costs at log-spaced rounds, in the columns of other runs' `online.parquet`.
 
-    Regret is the summed cost less that of the policy with the least summed cost over all rounds.
+    A round that any method of a setting met without an answer counts for none: each is given its own mean over the
+    other rounds there, so that all are compared on the same rounds and a sum over its rounds is that mean.  Without any
+    answered round costs are NaN.  Regret is the summed cost less that of the policy with the least summed cost over
+    all rounds.
     """
     rounds = int(episodes["round"].max())
     kept = np.unique(np.append(np.geomspace(1, rounds, min(RECORDED, rounds)).round().astype(int), rounds))
     rows = episodes.sort_values([*KEYS, "round"], kind="stable")
-    rows = rows.assign(summed=rows["cost"].fillna(0.0).groupby([rows[key] for key in KEYS]).cumsum())
+    rows = rows.assign(summed=_answered_by_all(rows).groupby([rows[key] for key in KEYS]).cumsum())
     rows = rows[rows["round"].isin(kept)].reset_index(drop=True)
     words = [
         where({"task": task, "training user": user})
@@ -122,14 +141,22 @@ def online(episodes: pd.DataFrame) -> pd.DataFrame:
     return found.assign(regularised_cost=np.nan, regret=rows["summed"] - _best(rows))
 
 
+def _answered_by_all(rows: pd.DataFrame) -> pd.Series:
+    """The costs; a method's mean over the other rounds where any method of the setting had no answer."""
+    lost = rows["cost"].isna().groupby([rows[key] for key in [*SETTING, "round"]]).transform("any")
+    known = rows["cost"].mask(lost)
+    return known.fillna(known.groupby([rows[key] for key in KEYS]).transform("mean"))
+
+
 def _best(rows: pd.DataFrame) -> pd.Series:
     """The summed cost, at each round, of the policy that has the least at the last one."""
-    setting = ["task", "training_user", "test_user", "seed"]
     alone = rows[rows["method"] == rows["arm"]]
     last = alone[alone["round"] == rows["round"].max()]
-    winners = last.loc[last.groupby(setting)["summed"].idxmin(), [*setting, "method"]]
-    best = alone.merge(winners, on=[*setting, "method"])[[*setting, "round", "summed"]]
-    return rows[[*setting, "round"]].merge(best, on=[*setting, "round"], how="left")["summed"]
+    # Where nothing was answered no policy is the best, and its NaN is the regret of all.
+    last = last.assign(summed=last["summed"].fillna(np.inf))
+    winners = last.loc[last.groupby(SETTING)["summed"].idxmin(), [*SETTING, "method"]]
+    best = alone.merge(winners, on=[*SETTING, "method"])[[*SETTING, "round", "summed"]]
+    return rows[[*SETTING, "round"]].merge(best, on=[*SETTING, "round"], how="left")["summed"]
 
 
 def candidates(models: Path) -> pd.DataFrame:
@@ -156,6 +183,8 @@ def _read(path: Path) -> dict[str, Any]:
 def _same(stored: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
     """Refuse to go on with other settings, by saying which differ; more seeds may be added."""
     before, now = _flat(stored), _flat(wanted)
+    if "log" in before and "log" not in now:
+        raise BadInput(f"--resume {path}: the run there learns from a log of your own; add --log FILE")
     for key in sorted(set(before) | set(now)):
         old, new = before.get(key), now.get(key)
         if key == "seeds" and isinstance(old, int) and isinstance(new, int) and new >= old:
@@ -172,4 +201,6 @@ def _flat(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def _digest(log: pd.DataFrame) -> str:
-    return hashlib.blake2b(pd.util.hash_pandas_object(log, index=False).to_numpy().tobytes(), digest_size=8).hexdigest()
+    """Of what is learned from; other columns may hold lists, which have no digest."""
+    rows = pd.util.hash_pandas_object(log[[*log_files.REQUIRED, "cost"]], index=False)
+    return hashlib.blake2b(rows.to_numpy().tobytes(), digest_size=8).hexdigest()

@@ -4,6 +4,7 @@ import http.client
 import json
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from dataclasses import dataclass, field
 
@@ -55,10 +56,14 @@ class HttpUser:
     temperature: float = 0.0
 
     def __post_init__(self) -> None:
-        if not self.url.startswith(("http://", "https://")):
-            raise BadInput(f"url: expected an address that starts with http:// or https://, got '{self.url}'")
+        _check_url(self.url)
+        if self.api_key is not None and not _plain(self.api_key):
+            raise BadInput("api_key: expected printable ASCII characters without spaces; check how it was copied")
         if self.attempts < 1:
             raise BadInput(f"attempts: expected at least 1, got {self.attempts}")
+        for name, least in (("timeout", 1e-3), ("wait", 0.0), ("longest_wait", 0.0), ("longest_answer", 1)):
+            if not getattr(self, name) >= least:
+                raise BadInput(f"{name}: expected at least {least:g}, got {getattr(self, name)!r}")
 
     def answer(self, document: Document, response: str, rng: np.random.Generator) -> Edit:
         """Her edit; the response itself, with a status that says why, when no usable answer came.
@@ -134,6 +139,25 @@ class HttpUser:
         if len(data) > limit:
             raise Unanswered(f"answer of more than {self.longest_answer} characters")
         return data
+
+
+def _check_url(url: str) -> None:
+    """Refuse what urllib would refuse later, in its own words."""
+    if not url.startswith(("http://", "https://")):
+        raise BadInput(f"url: expected an address that starts with http:// or https://, got '{url}'")
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host = (parts.hostname or "").encode("idna")
+        usable = _plain(url) and bool(host) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise BadInput(f"url: expected an address such as http://localhost:8000/v1/chat/completions, got {url!r}")
+
+
+def _plain(text: str) -> bool:
+    """Whether a text can stand in the head of a request."""
+    return text.isascii() and text.isprintable() and " " not in text
 
 
 def _content(data: bytes) -> str:

@@ -86,7 +86,7 @@ def learners(settings: Preset) -> dict[str, Learner]:
 
 
 def examples(log: pd.DataFrame, vocabulary: Vocabulary, reference: Transformer, dtype: jnp.dtype) -> Examples:
-    """A log as tokens; unknown log-probabilities under the reference are computed.
+    """A log as tokens; log-probabilities are computed under the agent's own reference, whatever the log says of them.
 
     Args:
         log: from `sim.llm.logs.read` or a simulated one.
@@ -96,7 +96,7 @@ def examples(log: pd.DataFrame, vocabulary: Vocabulary, reference: Transformer, 
     """
     documents = vocabulary.documents(log["context"].tolist())
     responses, edits = (vocabulary.responses(log[name].tolist()) for name in ("response", "edit"))
-    # Always of the same code: what a log says of them may come from decoding, which rounds otherwise.
+    # What a log says of them may be of another policy, or come from decoding, which rounds otherwise.
     gap = decoding.log_probabilities(reference, documents, edits, dtype=dtype)
     gap = gap - decoding.log_probabilities(reference, documents, responses, dtype=dtype)
     return Examples(documents, responses, edits, log["cost"].to_numpy(float), gap, kept_tokens(responses, edits))

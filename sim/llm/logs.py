@@ -21,7 +21,8 @@ REQUIRED = ("task", "context", "response", "edit")
 NAMES = ("user", "group")
 LOGPROBS = ("logprob_response", "logprob_edit")
 NUMBERS = ("cost", *LOGPROBS)
-LARGEST_COST = 2.0
+C_MAX = 2.0
+"""The largest cost of an edit: what bandits and bounds see is capped here."""
 _ROUNDING = 1e-6
 """Single precision may leave a probability of one this far above it."""
 
@@ -161,7 +162,7 @@ def _check_numbers(path: Path, name: str, column: pa.ChunkedArray) -> None:
         raise BadInput(f"{path}: column '{name}': expected numbers, got {kind}; store it as doubles, unknown as null")
     # A null is an unknown number, a NaN is a wrong one.
     values = np.array([0.0 if value is None else float(value) for value in column.to_pylist()])
-    low, high, within = (0.0, LARGEST_COST, "in [0, 2]") if name == "cost" else (-np.inf, _ROUNDING, "of at most 0")
+    low, high, within = (0.0, C_MAX, f"in [0, {C_MAX:g}]") if name == "cost" else (-np.inf, _ROUNDING, "of at most 0")
     wrong = np.flatnonzero(~(np.isfinite(values) & (values >= low) & (values <= high)))
     if len(wrong):
         raise BadInput(

@@ -7,6 +7,7 @@ import jax
 
 from sim import machine
 from sim.errors import BadInput
+from sim.llm.decoding import BATCH
 from sim.llm.presets import Preset, Study
 from sim.llm.transformer import Shape
 
@@ -18,17 +19,20 @@ KEPT = 12
 
 
 def needed_mb(settings: Preset, batch: int | None = None) -> float:
-    """The memory of training on pairs, the largest step of a study, in MB (2^20 bytes).
+    """The memory of the largest step of a study, in MB (2^20 bytes): of training on pairs, or of reading responses.
 
-    Weights with their gradient and optimiser, what is kept of every token of 2 `batch` sequences (states, the hidden
-    part, attention, all in the dtype of the products but for attention), and three copies of the scores of the tokens.
+    Weights with their gradient and optimiser, or as many bytes of other policies, and for every sequence what is kept
+    of its tokens (states, the hidden part, attention, all in the dtype of the products but for attention) with three
+    copies of the scores of its response.  Training on pairs keeps this for every layer of 2 `batch` sequences, reading
+    for one layer of `decoding.BATCH` sequences, beside the keys and values of all layers, which writing needs.
     """
     s, batch = settings, settings.batch if batch is None else batch
     length, size = s.document + s.response, 4 if s.dtype == "float32" else 2
     weights = WEIGHTS * Shape(s.vocabulary, s.width, s.layers, s.heads, s.hidden).parameters
-    of_token = s.layers * (size * (KEPT * s.width + 3 * s.hidden) + 8 * s.heads * length)
-    scores = 3 * 4 * s.vocabulary * s.response
-    return (weights + 2 * batch * (length * of_token + scores)) / 2**20
+    of_layer = length * (size * (KEPT * s.width + 3 * s.hidden) + 8 * s.heads * length)
+    scores, cache = 3 * 4 * s.vocabulary * s.response, length * s.layers * 2 * size * s.width
+    training, reading = 2 * batch * (s.layers * of_layer + scores), BATCH * (of_layer + cache + scores)
+    return (weights + max(training, reading)) / 2**20
 
 
 def check(study: Study, limit_mb: float | None = None) -> None:
@@ -68,8 +72,8 @@ def told(study: Study) -> Iterator[None]:
             raise
         halved = max(study.settings.batch // 2, 1)
         raise BadInput(
-            f"preset {study.preset}: the device's memory is not enough ({str(error).splitlines()[0][:200]}); try --set"
-            f" batch={halved}, or a smaller preset in another folder"
+            f"preset {study.preset}: the device's memory is not enough ({str(error).splitlines()[0][:200]}); in another"
+            f" folder try --set batch={halved}, or a smaller preset"
         ) from None
 
 
@@ -78,5 +82,5 @@ def _remedy(settings: Preset, limit: float) -> str:
     while batch > 1 and needed_mb(settings, batch) > limit:
         batch //= 2
     if needed_mb(settings, batch) > limit:
-        return "no batch of this preset fits; use a smaller preset"
-    return f"--set batch={batch} would fit"
+        return "no batch of this preset fits; use a smaller preset in another folder"
+    return f"--set batch={batch} would fit, in another folder"

@@ -1,12 +1,13 @@
 """Protocol 1 with a language model: the offline log, and T online rounds in which a rule picks among policies."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
+from sim.errors import BadInput
 from sim.llm import decoding
 from sim.llm.agent import Agent
 from sim.llm.costs import C_MAX, edit_ratio
@@ -14,8 +15,14 @@ from sim.llm.documents import Document, draw
 from sim.llm.presets import Study
 from sim.llm.seeds import generator, number
 from sim.llm.transformer import Transformer
-from sim.llm.users import User
+from sim.llm.users import Edit, User
 from sim.online import UCB, Rule, Session, Uniform
+
+PATIENCE = 20
+"""Edits in a row that a user may leave unanswered; then the run stops."""
+
+GIVEN_UP = "not asked"
+"""How the status of an edit begins that a user was not asked for any more."""
 
 LISTED = ("sup", "pref", "early")
 """The policies that the paper's late ensemble chooses from."""
@@ -35,11 +42,15 @@ class Drafts(NamedTuple):
     log_probabilities: np.ndarray
 
 
+def logged_documents(study: Study, task: str, seed: int) -> list[Document]:
+    """The documents of the logs of this seed."""
+    count = study.settings.logged[task] + study.settings.held_out
+    return draw(task, count, generator("log", task, seed), study.domains(task), study.settings.facts)
+
+
 def drafts(study: Study, task: str, agent: Agent, seed: int) -> Drafts:
     """What every user of this seed is given to edit: the same documents and responses."""
-    s = study.settings
-    count = s.logged[task] + s.held_out
-    documents = draw(task, count, generator("log", task, seed), study.domains(task), s.facts)
+    s, documents = study.settings, logged_documents(study, task, seed)
     tokens = agent.vocabulary.documents([one.text for one in documents])
     made = decoding.generate(
         agent.reference, tokens, s.response, number("log", task, seed), dtype=jnp.dtype(s.dtype)
@@ -50,10 +61,11 @@ def drafts(study: Study, task: str, agent: Agent, seed: int) -> Drafts:
 def logged(task: str, name: str, user: User, given: Drafts, seed: int) -> pd.DataFrame:
     """The log of a user: her edits of the drafts, in the columns of `sim.llm.logs`.
 
-    Rows that she did not answer have a `status` other than "ok" and teach nothing.
+    Rows that she did not answer have a `status` other than "ok" and teach nothing; after `PATIENCE` of them in a row
+    she is asked no more.
     """
-    rng = generator("edits", task, name, seed)
-    answers = [user.answer(*pair, rng) for pair in zip(given.documents, given.responses, strict=True)]
+    rng, asked = generator("edits", task, name, seed), Patient(user)
+    answers = [asked.answer(*pair, rng) for pair in zip(given.documents, given.responses, strict=True)]
     ratios = [edit_ratio(y, answer.text) for y, answer in zip(given.responses, answers, strict=True)]
     return pd.DataFrame(
         {
@@ -69,6 +81,51 @@ def logged(task: str, name: str, user: User, given: Drafts, seed: int) -> pd.Dat
             "status": [answer.status for answer in answers],
         }
     )
+
+
+def asked_again(rows: pd.DataFrame, documents: Sequence[Document], user: User, seed: int) -> pd.DataFrame:
+    """A log in which the user is asked for the edits that she did not answer, and for no others."""
+    rows, asked = rows.copy(), Patient(user)
+    for i in np.flatnonzero(rows["status"] != "ok").tolist():
+        task, name, response = (str(rows[key].iat[i]) for key in ("task", "user", "response"))
+        answer = asked.answer(documents[i], response, generator("asked again", task, name, seed, i))
+        cost = min(edit_ratio(response, answer.text), C_MAX)
+        rows.loc[rows.index[i], ["edit", "cost", "status"]] = [answer.text, cost, answer.status]
+    return rows
+
+
+class Patient:
+    """A user who is asked no more once she has left `PATIENCE` edits in a row unanswered.
+
+    Args:
+        user: who is asked.
+    """
+
+    def __init__(self, user: User) -> None:
+        self.user, self.unanswered, self.last = user, 0, ""
+
+    def answer(self, document: Document, response: str, rng: np.random.Generator) -> Edit:
+        """The user's answer, or the response itself with the status `GIVEN_UP`."""
+        if self.unanswered >= PATIENCE:
+            return Edit(response, f"{GIVEN_UP}: {self.last}")
+        answer = self.user.answer(document, response, rng)
+        self.unanswered = 0 if answer.status == "ok" else self.unanswered + 1
+        self.last = answer.status
+        return answer
+
+
+def check_answered(name: str, statuses: Iterable[str]) -> None:
+    """Refuse to go on with a user who has stopped answering.
+
+    Raises:
+        BadInput: she left `PATIENCE` edits in a row unanswered, with the last status.
+    """
+    for status in statuses:
+        if status.startswith(GIVEN_UP):
+            raise BadInput(
+                f"user {name}: expected answers, got none to {PATIENCE} edits in a row{status.removeprefix(GIVEN_UP)};"
+                " what is stored is kept; see to the user, then resume the run"
+            )
 
 
 class Round(NamedTuple):
@@ -101,10 +158,12 @@ def played(
         )  # fmt: skip
         responses = agent.vocabulary.texts(made.tokens)
         for name, user in users.items():
+            asked = Patient(user)
             found[name, policy] = [
-                edited(user, document, response, generator("round", task, seed, name, t))
+                edited(asked, document, response, generator("round", task, seed, name, t))
                 for t, (document, response) in enumerate(zip(documents, responses, strict=True))
             ]
+            check_answered(name, (one.status for one in found[name, policy]))
     return documents, found
 
 
@@ -141,11 +200,12 @@ def _choices(rule: Rule, listed: Sequence[Sequence[Round]], seed: int) -> list[i
     """The arm of each round; nothing is learned from a round in which the user did not answer."""
     session, arms = Session(rule, len(listed), C_MAX, seed), []
     for t in range(len(listed[0])):
-        arm = arms[-1] if session.waiting else session.choose()
-        arms.append(arm)
-        cost = min(listed[arm][t].ratio, C_MAX)
+        arms.append(session.choose())
+        cost = min(listed[arms[-1]][t].ratio, C_MAX)
         if np.isfinite(cost):
             session.pay(cost)
+        else:
+            session.skip()
     return arms
 
 
@@ -167,8 +227,9 @@ def samples(documents: Sequence[Document], rounds: Mapping[str, Sequence[Round]]
     """The first rounds of every policy in full, for people to read."""
     return pd.DataFrame(
         [
-            {"method": name, "context": document.text, "response": one.response, "edit": one.edit, "cost": one.ratio}
+            {"method": name, "context": document.text, "response": one.response, "edit": one.edit,
+             "cost": np.minimum(one.ratio, C_MAX), "raw_cost": one.ratio}
             for name, own in rounds.items()
             for document, one in list(zip(documents, own, strict=True))[:count]
         ]
-    )
+    )  # fmt: skip

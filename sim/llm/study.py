@@ -20,6 +20,8 @@ from sim.llm import agent as agents
 from sim.llm import checkpoints, folder, learners, memory, protocol, speed
 from sim.llm import logs as log_files
 from sim.llm.agent import Agent
+from sim.llm.domains import TASKS
+from sim.llm.estimates import by_setting
 from sim.llm.folder import parquet
 from sim.llm.learners import Learner
 from sim.llm.meter import Meter
@@ -30,6 +32,9 @@ from sim.llm.users import User, make
 
 TEST_USERS = ("strong", "other")
 """Who edits online: the strong user, and the one with other wording of the same preferences."""
+
+PACKAGES = ("equinox", "optax", "tokenizers", "rapidfuzz", "safetensors")
+"""What a run depends on beside the packages of every run."""
 
 SHOWN = 4
 """Rounds of every policy that are stored in full."""
@@ -93,18 +98,38 @@ def run(
     memory.check(study)
     with ExitStack() as stack:
         stack.enter_context(memory.told(study))
-        stack.callback(folder.opened(study, out, resume, log).close)
+        stack.callback(folder.opened(study, out, resume, log, users or {}).close)
         bench = Bench(study, out, Meter(work(study), progress), log, users or {})
+        before, models = wall_seconds(out), _models(out)
         for task in study.tasks:
             _task(bench, task)
+            _provenance(out, before + monotonic() - started)
         folder.finish(out)
-        last = agents.agent(study, study.tasks[-1], out / "models" / study.tasks[-1])
-        write_text(out / "speed.json", json.dumps(speed.measure(study, last), indent=2) + "\n")
-        seconds = {"finished": datetime.now(UTC).isoformat(timespec="seconds"), "wall_seconds": monotonic() - started}
-        write_text(out / "provenance.json", json.dumps(machine.made_with() | seconds, indent=2, sort_keys=True) + "\n")
+        if _models(out) != models or not (out / "speed.json").exists():
+            last = agents.agent(study, study.tasks[-1], out / "models" / study.tasks[-1])
+            write_text(out / "speed.json", json.dumps(speed.measure(study, last), indent=2) + "\n")
+        _provenance(out, before + monotonic() - started)
         if finish is not None:
             finish()
     return out
+
+
+def wall_seconds(out: Path) -> float:
+    """The time that earlier sessions of a run have told of: up to the last task that each finished."""
+    try:
+        return float(json.loads((out / "provenance.json").read_text())["wall_seconds"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return 0.0
+
+
+def _provenance(out: Path, seconds: float) -> None:
+    told = {"finished": datetime.now(UTC).isoformat(timespec="seconds"), "wall_seconds": seconds}
+    made = machine.made_with(PACKAGES) | told
+    write_text(out / "provenance.json", json.dumps(made, indent=2, sort_keys=True) + "\n")
+
+
+def _models(out: Path) -> set[Path]:
+    return set((out / "models").rglob("*.safetensors"))
 
 
 def work(study: Study) -> int:
@@ -148,10 +173,22 @@ def _log(bench: Bench, task: str, user: str, seed: int, agent: Agent) -> pd.Data
     if not path.exists():
         given = protocol.drafts(bench.study, task, agent, seed)
         log_files.write(path, protocol.logged(task, user, bench.user(user), given, seed), empty_responses=True)
+    elif bench.log is None and not any((bench.folder / "models" / task / f"{user}-{seed}").glob("*.safetensors")):
+        _ask_again(bench, task, user, seed, path)
+    if bench.log is None:
+        protocol.check_answered(user, log_files.read(path, empty_responses=True)["status"])
     rows, least = folder.answered(path), bench.study.settings.held_out + 1
     if len(rows) < least:
         raise BadInput(f"user {user}: expected at least {least} answers to learn from, got {len(rows)}; see {path}")
     return rows
+
+
+def _ask_again(bench: Bench, task: str, user: str, seed: int, path: Path) -> None:
+    """Ask for the edits of a stored log that were not answered; once a policy has learned from it, it stays."""
+    rows = log_files.read(path, empty_responses=True)
+    if (rows["status"] != "ok").any():
+        documents = protocol.logged_documents(bench.study, task, seed)
+        log_files.write(path, protocol.asked_again(rows, documents, bench.user(user), seed), empty_responses=True)
 
 
 def _trained(
@@ -165,7 +202,7 @@ def _trained(
         if not path.exists():
             if known is None:
                 known = learners.examples(log, agent.vocabulary, agent.reference, jnp.dtype(settings.dtype))
-            _train(bench, (task, user, seed, name), learner, known, log[-settings.held_out :], agent, path)
+            _train(bench, (task, user, seed, name), learner, known, log, agent, path)
         yield name, checkpoints.read(path, agent.reference)[0]
 
 
@@ -173,21 +210,27 @@ def _train(
     bench: Bench,
     which: tuple[str, str, int, str],
     learner: Learner,
-    log: learners.Examples,
-    held_out: pd.DataFrame,
+    known: learners.Examples,
+    log: pd.DataFrame,
     agent: Agent,
     path: Path,
 ) -> None:
-    """Train one learner: at every learning rate on the first log, at the chosen one on the others."""
+    """Train one learner: at every learning rate on the first log, at the chosen one on the others.
+
+    Its notes have the share of the log's edits that are longer than a response may be, and were cut.
+    """
     task, user, seed, name = which
     settings, started = bench.study.settings, monotonic()
-    data = learners.prepared(learner, log, agent.vocabulary, agent.reference, settings, number("cost", *which))
+    data = learners.prepared(learner, known, agent.vocabulary, agent.reference, settings, number("cost", *which))
     rates = [_chosen_rate(bench, task, user, name)] if seed else settings.learning_rates
-    score = partial(learners.distance, held_out=held_out, vocabulary=agent.vocabulary, settings=settings)
+    score = partial(
+        learners.distance, held_out=log[-settings.held_out :], vocabulary=agent.vocabulary, settings=settings
+    )
     order = number("order", *which)
     fits = list(learners.fit(learner, data, agent.reference, settings, rates, order, score, bench.meter.add))
     won = learners.best(fits)
     about = {"task": task, "training_user": user, "method": name, "seed": seed, "steps": settings.steps}
+    about |= {"cut": agent.vocabulary.cut(log["edit"].tolist(), settings.response) / len(log)}
     tried = [
         about | {"learning_rate": one.learning_rate, "held_out": one.held_out,
                  "held_out_loss": one.held_out_loss, "strength": one.strength, "status": one.status, "chosen": i == won}
@@ -228,10 +271,13 @@ def of_log(study: Study, log: pd.DataFrame | None) -> tuple[Study, pd.DataFrame 
     """The study that learns from a log of a user's own, called "log" in tables: of those of its tasks that the log has.
 
     Raises:
-        BadInput: a log that is too short.
+        BadInput: a log that is too short, of several users, or of tasks that are not all the text world's or not asked
+            for.
     """
     if log is None:
         return study, None
+    _check_tasks(study, log)
+    _check_user(log)
     tasks = tuple(task for task in study.tasks if (log["task"] == task).any())
     for task in tasks:
         rows, least = int((log["task"] == task).sum()), study.settings.held_out + 1
@@ -240,4 +286,27 @@ def of_log(study: Study, log: pd.DataFrame | None) -> tuple[Study, pd.DataFrame 
                 f"--log: expected at least {least} examples of task '{task}' ({study.settings.held_out} of them are"
                 f" held out), got {rows}; bring more, or choose --task, or --set held_out=N"
             )
-    return replace(study, tasks=tasks, users=("log",)), log.assign(user="log")
+    # A column `status` of somebody else's means something else.
+    return replace(study, tasks=tasks, users=("log",)), log.drop(columns="status", errors="ignore").assign(user="log")
+
+
+def _check_tasks(study: Study, log: pd.DataFrame) -> None:
+    unknown = log["task"][~log["task"].isin(TASKS)]
+    if len(unknown):
+        raise BadInput(
+            f"--log: expected rows of the tasks {', '.join(TASKS)} only, got {len(unknown)} rows of"
+            f" {', '.join(sorted(set(unknown)))} beside them; split the file by task"
+        )
+    if not log["task"].isin(study.tasks).any():
+        raise BadInput(
+            f"--log: expected rows of the task {', '.join(study.tasks)}, got {', '.join(sorted(set(log['task'])))};"
+            " choose another --task"
+        )
+
+
+def _check_user(log: pd.DataFrame) -> None:
+    names = sorted({user for _, user in by_setting(log)})
+    if len(names) > 1:
+        raise BadInput(
+            f"--log: expected the edits of one user, got those of {', '.join(names)}; split the file by user"
+        )

@@ -11,7 +11,7 @@ from sim.online.contract import Diagnostics, Rule, Tally
 
 
 class Session:
-    """Rounds that come one at a time: `choose` names the arm, `pay` reports what it cost.
+    """Rounds that come one at a time: `choose` names the arm, `pay` reports what it cost, `skip` that nothing is known.
 
     Args:
         rule: any `Rule`.
@@ -22,7 +22,7 @@ class Session:
 
     Raises:
         BadInput: no arms; a cost that is not a number or outside [0, c_max], naming the round and the arm; choosing
-            twice without paying, or paying for nothing.
+            twice without paying, or paying for nothing or skipping it.
     """
 
     def __init__(self, rule: Rule, arms: int, c_max: float, seed: int = 0, prior: Tally | None = None) -> None:
@@ -54,6 +54,12 @@ class Session:
                 f"round {self.round + 1}, arm {self._arm}: expected a cost in [0, {self.c_max:g}], got {cost!r}"
             )
         self._state = _update(self.rule, self._state, jnp.asarray(self._arm), jnp.asarray(cost, float))
+        self.round, self._arm = self.round + 1, None
+
+    def skip(self) -> None:
+        """The chosen arm brought no cost: nothing is learned from this round, and the next one has its own draws."""
+        if self._arm is None:
+            raise BadInput(f"round {self.round + 1}: no arm was chosen, so there is nothing to skip")
         self.round, self._arm = self.round + 1, None
 
 
