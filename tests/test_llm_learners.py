@@ -1,4 +1,4 @@
-"""What learners take from a log: gaps, arrays without held-out rows, features, and the distance that chooses."""
+"""What learners take from a log: gaps, examples without held-out rows, features, and the distance that chooses."""
 
 import jax
 import jax.numpy as jnp
@@ -72,10 +72,11 @@ def test_held_out_rows_never_reach_training(
 ) -> None:
     other = Examples(*(np.concatenate([a[:-HELD_OUT], np.roll(a, 1, axis=-1)[-HELD_OUT:]]) for a in known))
     learner = learners.learners(settings)[name]
-    one, two = (learners.arrays(learner, rows, words, model, settings, 0) for rows in (known, other))
-    assert len(one[0]["documents"]) == ROWS - HELD_OUT and len(one[1]["documents"]) == HELD_OUT
-    assert all(np.array_equal(one[0][key], two[0][key]) for key in one[0])
-    assert not np.array_equal(one[1]["edits"], two[1]["edits"])
+    one, two = (learners.prepared(learner, rows, words, model, settings, 0) for rows in (known, other))
+    trained, again = (found.data(0, model) for found in (one, two))
+    assert len(trained["documents"]) == ROWS - HELD_OUT and len(one.held_out["documents"]) == HELD_OUT
+    assert all(np.array_equal(trained[key], again[key]) for key in trained)
+    assert not np.array_equal(one.held_out["edits"], two.held_out["edits"])
 
 
 def test_padding_changes_no_feature(known: Examples, model: Transformer) -> None:

@@ -37,7 +37,7 @@ def test_the_domains_of_a_study_are_the_first_of_its_tasks() -> None:
         (["learning_rates=[]"], "learning_rates: List should have at least 1 item"),
         (["learning_rates=[-1.0]"], "learning_rates"),
         (["dtype=float8"], "dtype: String should match"),
-        (["width=50"], "width: expected a multiple of 8 .twice the heads., got 50"),
+        (["width=50"], "width: expected a multiple of 4 .twice the heads., got 50"),
         (["logged={email=3}"], "logged: expected a positive number of examples for each of summarization, email"),
         (["logged.email=3"], "unknown setting of medley llm 'logged.email'"),
         (["steps"], "--set: expected key=value, got 'steps'"),

@@ -24,7 +24,7 @@ class Learner(NamedTuple):
     """An objective and its settings.
 
     Fields:
-        objective: of `sim.llm.objectives.OBJECTIVES`.
+        objective: its name in `sim.llm.objectives`.
         settings: its numbers.
     """
 

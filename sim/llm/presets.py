@@ -82,7 +82,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "tiny": Preset(),
     "small": Preset(
-        domains=0, facts=5, vocabulary=4096, document=160, response=160, width=512, layers=8, heads=8, hidden=1408,
+        domains=0, facts=5, vocabulary=4096, document=72, response=96, width=512, layers=8, heads=8, hidden=1408,
         pretraining_documents=200_000, pretraining_steps=6000, pretraining_rate=1e-3,
         logged={"summarization": 20_000, "email": 10_000}, steps=400, learning_rates=[1e-4, 3e-4], batch=128,
         cost_documents=4000, cost_draws=8, dtype="bfloat16",
