@@ -1,7 +1,7 @@
 """What each learner minimises over logged edits, as one loss per example of a batch of token sequences.
 
-The equations are those of the theory's learners, with pi a transformer: log pi(y | x) is the sum over tokens.  A loss takes
-the trainable weights, a batch and the settings, which are numbers, so that a new setting compiles nothing.
+The equations are those of the theory's learners, with pi a transformer: log pi(y | x) is the sum over tokens.  A loss
+takes the trainable weights, a batch and the settings, which are numbers, so that a new setting compiles nothing.
 """
 
 from collections.abc import Callable, Mapping
