@@ -31,12 +31,12 @@ def test_what_does_not_fit_is_refused_with_what_would() -> None:
     small = study("small")
     memory.check(small, memory.needed_mb(small.settings))
     with pytest.raises(
-        BadInput, match=r"expected about .* MB of memory, the device has 12,000 MB free; --set batch="
+        BadInput, match=r"expected about .* MB of memory, the device has 8,000 MB free; --set batch="
     ) as error:
-        memory.check(small, 12_000)
+        memory.check(small, 8000)
     batch = int(str(error.value).split("batch=")[1].split()[0])
     assert str(error.value).endswith(f"--set batch={batch} would fit, in another folder")
-    memory.check(study("small", overrides=[f"batch={batch}"]), 12_000)
+    memory.check(study("small", overrides=[f"batch={batch}"]), 8000)
     with pytest.raises(BadInput, match="no batch of this preset fits; use a smaller preset in another folder"):
         memory.check(small, 10)
 
