@@ -11,12 +11,13 @@ DEV_ENV := .venv-dev
 run: $(RUN_ENV)/.ready
 	$(RUN_ENV)/bin/medley run
 
+# A worker that crashes ends the tests: a new one in its place would wait for ever.
 # Compiling is most of what the tests wait for, so the compiler does not optimise here; `test-slow` runs what users run.
 test: $(DEV_ENV)/.ready
-	XLA_FLAGS=--xla_backend_optimization_level=0 $(DEV_ENV)/bin/python -m pytest -n auto --dist loadfile -m "not slow"
+	XLA_FLAGS=--xla_backend_optimization_level=0 $(DEV_ENV)/bin/python -m pytest -n auto --max-worker-restart 0 --dist loadfile -m "not slow"
 
 test-slow: $(DEV_ENV)/.ready
-	$(DEV_ENV)/bin/python -m pytest -n auto --dist load -m slow
+	$(DEV_ENV)/bin/python -m pytest -n auto --max-worker-restart 0 --dist load -m slow
 
 lint: $(DEV_ENV)/.ready
 	$(DEV_ENV)/bin/ruff format --check .

@@ -1,5 +1,6 @@
 """Strict numerics, and typed signatures checked at run time, in tests only; compiled code is shared and kept."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -13,3 +14,15 @@ pytest.register_assert_rewrite("bound_cases", "kernel_cases")
 # Compiling is most of what the tests wait for: workers share what they compiled, and the next run starts with it.
 jax.config.update("jax_compilation_cache_dir", str(Path(__file__).parent.parent / ".pytest_cache" / "compiled"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+MAPPED = 20_000
+"""Memory maps of a process from which on compiled code is dropped; Linux allows 65,530, and beyond it JAX crashes."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_code_is_dropped() -> Iterator[None]:
+    """A process that runs thousands of tests keeps no more compiled code than the system lets it map."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > MAPPED:
+        jax.clear_caches()
