@@ -1,12 +1,13 @@
 """Files that appear whole or not at all."""
 
+import fcntl
 import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from sim.errors import BadInput
 
@@ -80,3 +81,22 @@ def empty_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInput(f"--out {path}: cannot be written ({error.strerror})") from None
+
+
+def locked_folder(path: Path) -> IO[str]:
+    """Make a folder and hold its lock, until the returned file is closed or the process ends.
+
+    Raises:
+        BadInput: a place that cannot be written, or a folder whose lock another process holds.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = (path / "lock").open("w")
+    except OSError as error:
+        raise BadInput(f"--out {path}: cannot be written ({error.strerror})") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise BadInput(f"--out {path}: another run is writing there; wait for it, or choose another folder") from None
+    return lock

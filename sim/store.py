@@ -1,6 +1,5 @@
 """The result folder of a run: regime, chunks, table, provenance; every file appears whole or not at all."""
 
-import fcntl
 import hashlib
 import json
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from pandas.api.types import union_categoricals
 
 from sim import regimes
 from sim.errors import BadInput
-from sim.files import atomic_file, read_sealed, write_sealed, write_text
+from sim.files import atomic_file, locked_folder, read_sealed, write_sealed, write_text
 from sim.online.phase import KEYS, VALUES
 from sim.regimes import Regime
 
@@ -131,17 +130,7 @@ def open_folder(path: Path, regime: Regime, resume: bool) -> RunFolder:
         apart = regimes.differences(old, regime)
         if apart:
             raise BadInput(f"--resume {path}: the regime differs: {'; '.join(apart)}; choose another --out")
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        lock = open(path / "lock", "w")
-    except OSError as error:
-        raise BadInput(f"--out {path}: cannot be written ({error.strerror})") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        raise BadInput(f"--out {path}: another run is writing there; wait for it, or choose another folder") from None
-    return RunFolder(path, lock)
+    return RunFolder(path, locked_folder(path))
 
 
 def _require_kinds(path: Path, contents: set[str]) -> None:

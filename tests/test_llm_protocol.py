@@ -13,6 +13,7 @@ from sim.errors import BadInput
 from sim.llm import folder, logs, protocol
 from sim.llm import study as studies
 from sim.llm.documents import draw
+from sim.llm.meter import Meter
 from sim.llm.presets import Study, study
 from sim.llm.seeds import generator
 from sim.llm.users import Edit
@@ -81,6 +82,20 @@ def test_rows_of_a_log_count_once(extra: dict[str, Any], counted: int, tmp_path:
 def test_samples_have_the_capped_cost_and_the_raw_one() -> None:
     found = protocol.samples(draw("email", 1, generator("x")), {"sup": rounds(3.5)}, 4)
     assert found["cost"].tolist() == [2.0] and found["raw_cost"].tolist() == [3.5]
+
+
+def test_rounds_are_stored_as_they_were_and_played_once(tmp_path: Path) -> None:
+    made = {"strong": rounds(0.5, NOTHING), "mine": [protocol.Round("", "\n\u2603", 7.25, "ok")]}
+    asked: list[None] = []
+
+    def play() -> protocol.Rounds:
+        asked.append(None)
+        return made
+
+    bench = studies.Bench(study("micro"), tmp_path, Meter(1, None))
+    first, again = (studies._rounds(bench, "email-strong-0-pref (link paper)", play) for _ in range(2))
+    assert len(asked) == 1 and list(first) == ["strong", "mine"]
+    assert str(first) == str(again) == str(made)
 
 
 class Sometimes:

@@ -110,9 +110,9 @@ def test_a_finished_run_goes_on_with_nothing_and_gives_the_same(ran: Path, small
     model = ran / "models" / "email" / "strong-0" / "sup.safetensors"
     kept = load(model.read_bytes())
     # One policy and what follows from it are lost: they come back as they were, to the last bit.
-    model.unlink()
-    for name in ("episodes", "samples"):
-        (ran / name / "email-strong-0.parquet").unlink()
+    for path in (model, *(ran / name / "email-strong-0.parquet" for name in ("episodes", "samples"))):
+        path.unlink()
+    (ran / "rounds" / "email-strong-0-sup.parquet").unlink()
     study.run(small, ran, resume=True)
     again = load(model.read_bytes())
     assert all(np.array_equal(again[name], kept[name]) for name in kept)

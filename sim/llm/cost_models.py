@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from scipy import linalg
 
+from sim.llm.decoding import BATCH, filled_batches
 from sim.llm.transformer import FLOAT32, Transformer, hidden_states
 from sim.llm.vocabulary import PAD
 
@@ -76,16 +77,15 @@ def features_of(
     model: Transformer,
     documents: Int[np.ndarray, "N P"],
     responses: Int[np.ndarray, "N R"],
-    batch: int = 256,
+    batch: int = BATCH,
     dtype: jnp.dtype = FLOAT32,
 ) -> Float[np.ndarray, "N F"]:
     """What a policy knows of a response: its states averaged over the tokens, and its state at the end.  F = 2 D."""
     rows, width = len(documents), model.embedding.shape[1]
-    found, batch = np.zeros((rows, 2 * width)), min(batch, max(rows, 1))
-    for start in range(0, rows, batch):
-        index = np.arange(start, start + batch) % rows
+    found = np.zeros((rows, 2 * width))
+    for index, new in filled_batches(rows, batch):
         values = _features(model, jnp.asarray(documents[index]), jnp.asarray(responses[index]), dtype)
-        found[start : start + batch] = values[: rows - start]
+        found[index[:new]] = values[:new]
     return found
 
 

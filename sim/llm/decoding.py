@@ -1,5 +1,6 @@
 """Responses of a policy: batched generation in one compiled loop, and log-probabilities of given responses."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import equinox as eqx
@@ -52,15 +53,24 @@ def generate(
         dtype: of the products.
     """
     key, rows = jax.random.key(seed), len(documents)
-    batch = min(batch, max(rows, 1))
     tokens, logs = np.zeros((rows, length), np.int32), np.zeros(rows, np.float32)
-    for start in range(0, rows, batch):
-        index = np.arange(start, start + batch) % rows
+    for index, new in filled_batches(rows, batch):
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.asarray(index))
         made = _generate(model, jnp.asarray(documents[index]), keys, length, greedy, dtype)
-        kept = min(batch, rows - start)
-        tokens[start : start + kept], logs[start : start + kept] = made[0][:kept], made[1][:kept]
+        tokens[index[:new]], logs[index[:new]] = made[0][:new], made[1][:new]
     return Generated(tokens, logs)
+
+
+def filled_batches(rows: int, batch: int) -> Iterator[tuple[Int[np.ndarray, " B"], int]]:
+    """The rows of each batch, all of one size, and how many of them are new: the last is filled up from the first rows.
+
+    Args:
+        rows: in all; 0 gives no batch.
+        batch: the most rows of one.
+    """
+    batch = min(batch, max(rows, 1))
+    for start in range(0, rows, batch):
+        yield np.arange(start, start + batch) % rows, min(batch, rows - start)
 
 
 @eqx.filter_jit
@@ -127,11 +137,9 @@ def log_probabilities(
 ) -> Float[np.ndarray, " N"]:
     """log pi(y | x) of each response, the mark of its end included."""
     found, rows = np.zeros(len(documents), np.float32), len(documents)
-    batch = min(batch, max(rows, 1))
-    for start in range(0, rows, batch):
-        index = np.arange(start, start + batch) % rows
+    for index, new in filled_batches(rows, batch):
         values = _log_probabilities(model, jnp.asarray(documents[index]), jnp.asarray(responses[index]), dtype)
-        found[start : start + batch] = values[: rows - start]
+        found[index[:new]] = values[:new]
     return found
 
 

@@ -168,21 +168,22 @@ def _by_user(table: Table, method: str) -> tuple[np.ndarray, np.ndarray, str] | 
 
 
 def _supervision(table: Table) -> Answer | None:
-    found = _by_user(table, "sup")
-    if found is None:
-        return None
-    strong, weak, told = found
-    more = f"weak less {1 + TENTH:g} times strong"
-    return Answer((weak - (1 + TENTH) * strong)[None], f"Supervision: {told}; {more}")
+    return _weak_logs_cost_more(table, "sup", "Supervision")
 
 
 def _preference(table: Table) -> Answer | None:
-    found = _by_user(table, "pref")
+    return _weak_logs_cost_more(table, "pref", "Preference learning", -1)
+
+
+def _weak_logs_cost_more(table: Table, method: str, name: str, sign: int = 1) -> Answer | None:
+    """Do weak users' logs cost a method over a tenth more than strong users'?  With sign -1: do they not?"""
+    found = _by_user(table, method)
     if found is None:
         return None
     strong, weak, told = found
-    more = f"{1 + TENTH:g} times strong less weak"
-    return Answer(((1 + TENTH) * strong - weak)[None], f"Preference learning: {told}; {more}")
+    limit = f"{1 + TENTH:g} times strong"
+    more = f"weak less {limit}" if sign > 0 else f"{limit} less weak"
+    return Answer(sign * (weak - (1 + TENTH) * strong)[None], f"{name}: {told}; {more}")
 
 
 def _late(table: Table) -> Answer | None:

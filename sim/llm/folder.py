@@ -1,6 +1,5 @@
 """The result folder of `medley llm`: opened for one run at a time, and put together at the end."""
 
-import fcntl
 import hashlib
 import io
 import tomllib
@@ -13,7 +12,7 @@ import pandas as pd
 import tomli_w
 
 from sim.errors import BadInput
-from sim.files import atomic_file, empty_folder, write_text
+from sim.files import atomic_file, empty_folder, locked_folder, write_text
 from sim.llm import checkpoints
 from sim.llm import logs as log_files
 from sim.llm.presets import Study
@@ -49,22 +48,8 @@ def opened(
         _same(_read(stored), table, path)
     elif path.exists() and any(one.name != "lock" for one in path.iterdir()):
         raise BadInput(f"--resume {path}: expected the folder of a medley llm run (no settings.toml there)")
-    lock = _locked(path)
+    lock = locked_folder(path)
     write_text(stored, tomli_w.dumps(table))
-    return lock
-
-
-def _locked(path: Path) -> IO[str]:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        lock = (path / "lock").open("w")
-    except OSError as error:
-        raise BadInput(f"--out {path}: cannot be written ({error.strerror})") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise BadInput(f"--out {path}: another run is writing there; wait for it or choose another folder") from None
     return lock
 
 

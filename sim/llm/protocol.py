@@ -137,34 +137,58 @@ class Round(NamedTuple):
     status: str
 
 
-def played(
-    study: Study, task: str, policies: Mapping[str, Transformer], agent: Agent, users: Mapping[str, User], seed: int
-) -> tuple[list[Document], dict[tuple[str, str], list[Round]]]:
-    """The response of every policy in every online round, and every test user's edit of it.
+Rounds = dict[str, list[Round]]
+"""Of one policy, by test user."""
 
-    Documents share no combination of facts with those of any log; they and the draws of the users are the same for
-    all policies, so that differences between policies are differences of what they wrote.
 
-    Returns:
-        The documents of the rounds, and by (test user, policy) the rounds.
-    """
+def online_documents(study: Study, task: str, seed: int) -> list[Document]:
+    """The documents of the online rounds of this seed; they share no combination of facts with those of any log."""
     s = study.settings
-    documents = draw(task, s.rounds, generator("online", task, seed), study.domains(task), s.facts, held_out=True)
-    tokens = agent.vocabulary.documents([one.text for one in documents])
-    found: dict[tuple[str, str], list[Round]] = {}
-    for policy, model in policies.items():
-        made = decoding.generate(
-            model, tokens, s.response, number("online", task, seed), s.greedy, dtype=jnp.dtype(s.dtype)
-        )  # fmt: skip
-        responses = agent.vocabulary.texts(made.tokens)
-        for name, user in users.items():
-            asked = Patient(user)
-            found[name, policy] = [
-                edited(asked, document, response, generator("round", task, seed, name, t))
-                for t, (document, response) in enumerate(zip(documents, responses, strict=True))
-            ]
-            check_answered(name, (one.status for one in found[name, policy]))
-    return documents, found
+    return draw(task, s.rounds, generator("online", task, seed), study.domains(task), s.facts, held_out=True)
+
+
+def played(
+    study: Study,
+    task: str,
+    policy: Transformer,
+    agent: Agent,
+    documents: Sequence[Document],
+    users: Mapping[str, User],
+    seed: int,
+) -> Rounds:
+    """The response of a policy in every online round, and every test user's edit of it, by test user.
+
+    Documents and the draws of the users are the same for all policies, so that differences between policies are
+    differences of what they wrote.
+    """
+    s, tokens = study.settings, agent.vocabulary.documents([one.text for one in documents])
+    made = decoding.generate(
+        policy, tokens, s.response, number("online", task, seed), s.greedy, dtype=jnp.dtype(s.dtype)
+    )  # fmt: skip
+    responses = agent.vocabulary.texts(made.tokens)
+    found: Rounds = {}
+    for name, user in users.items():
+        asked = Patient(user)
+        found[name] = [
+            edited(asked, document, response, generator("round", task, seed, name, t))
+            for t, (document, response) in enumerate(zip(documents, responses, strict=True))
+        ]
+        check_answered(name, (one.status for one in found[name]))
+    return found
+
+
+def as_table(rounds: Rounds) -> pd.DataFrame:
+    """Rounds as they are stored, a row for each."""
+    rows = [(user, t, *one) for user, own in rounds.items() for t, one in enumerate(own, 1)]
+    return pd.DataFrame(rows, columns=["test_user", "round", "response", "edit", "raw_cost", "status"])
+
+
+def from_table(rows: pd.DataFrame) -> Rounds:
+    """Rounds of which `as_table` made these rows."""
+    return {
+        str(user): [Round(*one) for one in own[["response", "edit", "raw_cost", "status"]].itertuples(index=False)]
+        for user, own in rows.groupby("test_user", sort=False)
+    }
 
 
 def edited(user: User, document: Document, response: str, rng: np.random.Generator) -> Round:

@@ -8,21 +8,19 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 import jax.numpy as jnp
 import pandas as pd
 
 from sim import machine
 from sim.errors import BadInput
-from sim.files import atomic_file, write_text
+from sim.files import write_text
 from sim.llm import agent as agents
 from sim.llm import checkpoints, folder, learners, memory, protocol, speed
 from sim.llm import logs as log_files
 from sim.llm.agent import Agent
 from sim.llm.domains import TASKS
 from sim.llm.estimates import by_setting
-from sim.llm.folder import parquet
 from sim.llm.learners import Learner
 from sim.llm.meter import Meter
 from sim.llm.presets import Study
@@ -162,7 +160,7 @@ def _setting(bench: Bench, task: str, user: str, seed: int, agent: Agent) -> Non
     if not all(place.exists() for place in places.values()):
         log = _log(bench, task, user, seed, agent)
         policies = {"reference": agent.reference} | dict(_trained(bench, task, user, seed, agent, log))
-        _play(bench, task, seed, agent, policies, {"task": task, "training_user": user}, places)
+        _play(bench, task, user, seed, agent, policies, places)
     bench.meter.reach(end)
 
 
@@ -248,23 +246,37 @@ def _chosen_rate(bench: Bench, task: str, user: str, name: str) -> float:
 def _play(
     bench: Bench,
     task: str,
+    user: str,
     seed: int,
     agent: Agent,
     policies: dict[str, Transformer],
-    about: dict[str, Any],
     places: dict[str, Path],
 ) -> None:
-    documents, found = protocol.played(bench.study, task, policies, agent, bench.test_users, seed)
+    """The online rounds of every policy and, over them, of every rule."""
+    documents = protocol.online_documents(bench.study, task, seed)
+    stem = f"{task}-{user}-{seed}"
+    found = {
+        name: _rounds(bench, f"{stem}-{name}", partial(
+            protocol.played, bench.study, task, policy, agent, documents, bench.test_users, seed))
+        for name, policy in policies.items()
+    }  # fmt: skip
     rules = protocol.rules(bench.study, [name for name in policies if name != "reference"])
     rows, shown = [], []
     for test_user in bench.test_users:
-        rounds = {policy: found[test_user, policy] for policy in policies}
-        labels = about | {"test_user": test_user}
+        rounds = {policy: found[policy][test_user] for policy in policies}
+        labels = {"task": task, "training_user": user, "test_user": test_user}
         rows.append(protocol.episodes(rounds, rules, seed).assign(**labels, seed=seed))
         shown.append(protocol.samples(documents, rounds, SHOWN).assign(**labels, seed=seed))
     for name, frames in (("samples", shown), ("episodes", rows)):
-        with atomic_file(places[name]) as file:
-            file.write(parquet(pd.concat(frames, ignore_index=True)))
+        folder.write(places[name], pd.concat(frames, ignore_index=True))
+
+
+def _rounds(bench: Bench, stem: str, play: Callable[[], protocol.Rounds]) -> protocol.Rounds:
+    """A policy's rounds, stored as soon as they are played: a user who has answered is not asked again."""
+    path = bench.folder / "rounds" / f"{stem}.parquet"
+    if not path.exists():
+        folder.write(path, protocol.as_table(play()))
+    return protocol.from_table(pd.read_parquet(path))
 
 
 def of_log(study: Study, log: pd.DataFrame | None) -> tuple[Study, pd.DataFrame | None]:

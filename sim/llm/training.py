@@ -10,6 +10,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
+from sim.llm.decoding import filled_batches
 from sim.llm.objectives import Objective, Settings, Trainable
 from sim.llm.transformer import FLOAT32, Transformer
 from sim.llm.vocabulary import PAD
@@ -106,11 +107,10 @@ def mean_loss(
     """The mean of the objective over all examples."""
     rows = len(data["documents"])
     numbers = {name: jnp.float32(value) for name, value in settings.items()}
-    total, batch = 0.0, min(batch, rows)
-    for start in range(0, rows, batch):
-        index = np.arange(start, start + batch) % rows
+    total = 0.0
+    for index, new in filled_batches(rows, batch):
         part = {name: jnp.asarray(values[index]) for name, values in data.items()}
-        total += float(np.asarray(_losses(trainable, objective, numbers, part, dtype))[: rows - start].sum())
+        total += float(np.asarray(_losses(trainable, objective, numbers, part, dtype))[:new].sum())
     return total / rows
 
 
