@@ -115,6 +115,16 @@ def test_loss_of_a_triple_and_its_gradient(form):
     assert learner.start(world, policies).shape == point.shape
 
 
+@FORMS
+def test_expected_loss_is_the_sum_over_triples(form):
+    world, rng = make_world(form), np.random.default_rng(8)
+    point, features = rng.normal(size=DIMENSION + 1), np.asarray(world.policy_features.table)
+    law = rng.uniform(size=(CONTEXTS, 8, 8)) * (rng.uniform(size=(CONTEXTS, 8, 8)) < 0.2)
+    found = EditModel(form).expected_loss(jnp.asarray(point), world, log_linear(world), jnp.asarray(law))
+    np.testing.assert_allclose(found, slow_total(form, point, features, law), rtol=1e-12)
+    assert EditModel(form).expected_loss(jnp.asarray(point), world, log_linear(world), jnp.zeros(law.shape)) == 0
+
+
 def test_at_strength_one_it_is_supervision():
     world = sim.world("attributes", strength=1.0, attributes=2)
     logs = sim.sample(world, 2000, 40)

@@ -77,6 +77,12 @@ class EditModel(Learner):
         shifted = log_law[response ^ jnp.arange(log_law.shape[0])]
         return -jnp.log(_redraw_row(shifted, parameters[-1])[response ^ edited])
 
+    def expected_loss(
+        self, parameters: Float[Array, " p"], world: World, policies: PolicyClass, law: Float[Array, "X A A"]
+    ) -> Float[Array, ""]:
+        """sum law(x, y, e) loss(x, y, e), without working out a row of the kernel for each of its triples."""
+        return _Objective(self.form, law).total(policies.log_policy(parameters[:-1]), parameters[-1])
+
     def fit(self, log: EditLog, world: World, policies: PolicyClass) -> Fit:
         """Minimise the mean loss plus ridge |parameters|^2 / (2n)."""
         usable = EditLog(jnp.where(policies.possible[:, None, :], log.counts, 0.0), log.held_out)
