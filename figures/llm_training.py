@@ -23,6 +23,9 @@ _FIXED = {
     "held_out_loss",
     "strength",
     "cut",
+    "cost_rmse",
+    "cost_spread",
+    "cost_covered",
     "seconds",
     "status",
     "chosen",
@@ -96,6 +99,11 @@ def _trained(trained: pd.DataFrame) -> str:
 _MEASURED = {
     "strength": ("share re-drawn", "the share of its words that an edit re-draws, as the edit model fits it; "),
     "cut": ("edits cut", "the share of edits that did not fit the response window and were cut; "),
+    "cost_rmse": (
+        "error of the cost model",
+        "the cost model's root mean squared error on held-out edits, the standard deviation of these costs, and the "
+        "share of them that the pessimistic cost covers; ",
+    ),
 }
 """Numbers of a training beside the distance: the head of the column, and what it is."""
 
@@ -108,7 +116,18 @@ def _measured(trained: pd.DataFrame) -> dict[str, Callable[[pd.DataFrame], str]]
         shown["strength"] = lambda own: _spread(own["strength"]) if own["method"].iloc[0] == EDIT_MODEL else "-"
     if "cut" in trained and trained["cut"].notna().any():
         shown["cut"] = lambda own: "-" if own["cut"].isna().all() else f"{own['cut'].mean():.1%}"
+    if "cost_rmse" in trained and trained["cost_rmse"].notna().any():
+        shown["cost_rmse"] = _accuracy
     return shown
+
+
+def _accuracy(own: pd.DataFrame) -> str:
+    """How good a method's cost model is, where it has one."""
+    known = own.dropna(subset=["cost_rmse"])
+    if known.empty:
+        return "-"
+    error, spread, covered = known[["cost_rmse", "cost_spread", "cost_covered"]].mean()
+    return f"{error:.3f} of {spread:.3f}, {covered:.0%}"
 
 
 def _by(rows: pd.DataFrame, keys: list[str]) -> Any:

@@ -210,6 +210,11 @@ def test_the_share_of_redrawn_words_is_the_edit_models_alone() -> None:
     assert rows[0][2:5] == ["share re-drawn", "edits cut", "learning rate"]
     shown = {row[0]: row[2:4] for row in rows[1:] if row[1:]}
     assert shown == {"sup": ["-", "-"], "pref": ["-", "-"], "edit-model": ["0.750 (0.700 to 0.800)", "15.0%"]}
+    cost = run.iloc[:2].assign(method="cost", cost_rmse=[0.2, 0.3], cost_spread=0.4, cost_covered=[0.8, 1.0])
+    known = llm_training.training_section(pd.concat([run, cost], ignore_index=True), pd.DataFrame(), episodes())
+    rows = Page(f"<main>{known.page}</main>").table("Trained policies")
+    assert rows[0][2] == "error of the cost model"
+    assert {row[0]: row[2] for row in rows[1:] if row[1:]} == {"sup": "-", "pref": "-", "cost": "0.250 of 0.400, 90%"}
     without = Page(f"<main>{llm_training.training_section(run, pd.DataFrame(), episodes()).page}</main>")
     assert "share re-drawn" not in without.table("Trained policies")[0]
 

@@ -190,6 +190,11 @@ def test_the_pessimistic_cost_is_the_largest_of_the_ensemble_and_finds_a_linear_
     assert np.array_equal(found.pessimistic(far, 2.0), np.clip(found.costs(far).max(axis=0), 0, 2))
     spread = [(found.costs(x).max(axis=0) - found.costs(x).mean(axis=0)).mean() for x in (features, far)]
     assert spread[1] > 3 * spread[0]
+    told = cost_models.accuracy(found, features[400:], costs[400:])
+    assert told["cost_ridge"] == found.ridge and told["cost_rmse"] == pytest.approx(np.sqrt(found.held_out_error))
+    assert told["cost_spread"] == pytest.approx(np.std(costs[400:])) and told["cost_rmse"] < 0.06 < told["cost_spread"]
+    above = np.clip(every[:, 400:].max(axis=0), 0, 2) >= costs[400:]
+    assert told["cost_covered"] == pytest.approx(above.mean()) and 0.5 < above.mean() < 1
 
 
 def test_steps_of_mirror_descent_end_at_the_minimiser_of_eq_6() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from scipy import linalg
 
+from sim.llm.costs import C_MAX
 from sim.llm.decoding import BATCH, filled_batches
 from sim.llm.transformer import FLOAT32, Transformer, hidden_states
 from sim.llm.vocabulary import PAD
@@ -71,6 +72,25 @@ def fit(
         error = float(np.mean((made.costs(held_out[0]).mean(axis=0) - held_out[1]) ** 2))
         found.append(made._replace(held_out_error=error))
     return min(found, key=lambda one: one.held_out_error)
+
+
+def accuracy(
+    models: CostModels, features: Float[np.ndarray, "H F"], costs: Float[np.ndarray, " H"]
+) -> dict[str, float]:
+    """How good the ensemble is on held-out edits, by the names of columns.
+
+    Returns:
+        `cost_ridge`, the chosen ridge; `cost_rmse`, the root mean squared error of the ensemble's mean; `cost_spread`,
+        the standard deviation of the costs, which is that error if nothing is known; `cost_covered`, the share of costs
+        that the pessimistic cost is not below.
+    """
+    wrong = models.costs(features).mean(axis=0) - costs
+    return {
+        "cost_ridge": models.ridge,
+        "cost_rmse": float(np.sqrt(np.mean(wrong**2))),
+        "cost_spread": float(np.std(costs)),
+        "cost_covered": float(np.mean(costs <= models.pessimistic(features, C_MAX))),
+    }
 
 
 def features_of(

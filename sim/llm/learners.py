@@ -1,6 +1,7 @@
 """The learners of a language model: which objective on which arrays, and hyperparameters chosen on held-out edits."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import jax
@@ -120,11 +121,13 @@ class Prepared(NamedTuple):
         rounds: how often they change while training.
         data: of a round, which may be draws of the policy so far.
         held_out: examples that are not trained on.
+        notes: numbers to be stored with the policy.
     """
 
     rounds: int
     data: Callable[[int, Transformer], Data]
     held_out: Data
+    notes: Mapping[str, float] = MappingProxyType({})
 
 
 def prepared(
@@ -219,4 +222,5 @@ def _costed(log: Examples, vocabulary: Vocabulary, reference: Transformer, setti
     rounds = min(ROUNDS, len(documents), settings.steps)
     train = Costed(models, documents, reference, vocabulary.response, settings, seed, rounds)
     others = train._replace(documents=log.documents[rows : rows + max(settings.cost_documents // 5, 1)], rounds=1)
-    return Prepared(rounds, train.draws, others.draws(0, reference, 1.0))
+    about = cost_models.accuracy(models, known[rows:], log.costs[rows:])
+    return Prepared(rounds, train.draws, others.draws(0, reference, 1.0), about)

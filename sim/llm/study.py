@@ -215,7 +215,8 @@ def _train(
 ) -> None:
     """Train one learner: at every learning rate on the first log, at the chosen one on the others.
 
-    Its notes have the share of the log's edits that are longer than a response may be, and were cut.
+    Its notes have the share of the log's edits that are longer than a response may be, and were cut; those of cost
+    tell how good its model of the cost is (`cost_models.accuracy`).
     """
     task, user, seed, name = which
     settings, started = bench.study.settings, monotonic()
@@ -228,7 +229,7 @@ def _train(
     fits = list(learners.fit(learner, data, agent.reference, settings, rates, order, score, bench.meter.add))
     won = learners.best(fits)
     about = {"task": task, "training_user": user, "method": name, "seed": seed, "steps": settings.steps}
-    about |= {"cut": agent.vocabulary.cut(log["edit"].tolist(), settings.response) / len(log)}
+    about |= {"cut": agent.vocabulary.cut(log["edit"].tolist(), settings.response) / len(log)} | dict(data.notes)
     tried = [
         about | {"learning_rate": one.learning_rate, "held_out": one.held_out,
                  "held_out_loss": one.held_out_loss, "strength": one.strength, "status": one.status, "chosen": i == won}
