@@ -1,5 +1,6 @@
 """Strict numerics, and typed signatures checked at run time, in tests only; compiled code is shared and kept."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,12 +9,16 @@ import pytest
 from jaxtyping import install_import_hook
 
 install_import_hook(["sim", "bounds", "figures"], "typechecker.checked")
+
+from sim.compiled import cache_compiled_code  # noqa: E402  (after the hook, which does not see what was imported before)
+
 # A shared check that fails shows its values, as one in a test module does.
 pytest.register_assert_rewrite("bound_cases", "kernel_cases")
 
-# Compiling is most of what the tests wait for: workers share what they compiled, and the next run starts with it.
-jax.config.update("jax_compilation_cache_dir", str(Path(__file__).parent.parent / ".pytest_cache" / "compiled"))
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+# Compiling is most of what the tests wait for: workers and the programs that they start share what they compiled, and
+# the next run begins with it.
+os.environ["XDG_CACHE_HOME"] = str(Path(__file__).parent.parent / ".pytest_cache")
+cache_compiled_code()
 
 MAPPED = 20_000
 """Memory maps of a process from which on compiled code is dropped; Linux allows 65,530, and beyond it JAX crashes."""

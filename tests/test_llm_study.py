@@ -18,12 +18,11 @@ from sim.llm.users import make
 pytestmark = pytest.mark.slow
 
 TRAINED = list(learners.learners(presets.PRESETS["micro"]))
-SMALL = ["pretraining_steps=200", "steps=30", "rounds=30"]
 
 
 @pytest.fixture(scope="module")
 def small() -> Study:
-    return presets.study("micro", ["email"], 1, SMALL)
+    return presets.study("micro", ["email"], 1)
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +137,7 @@ def test_a_redraw_keeps_the_speed_and_adds_its_time(ran: Path, small: Study) -> 
 def test_other_settings_are_refused_by_saying_what_differs(
     ran: Path, tasks: list[str], overrides: list[str], words: str
 ) -> None:
-    other = presets.study("micro", tasks, 1, [*SMALL, *overrides])
+    other = presets.study("micro", tasks, 1, overrides)
     with pytest.raises(BadInput, match=words):
         study.run(other, ran, resume=True)
     with pytest.raises(BadInput, match="the folder is not empty"):

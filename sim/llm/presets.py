@@ -77,8 +77,8 @@ class Preset(BaseModel):
 PRESETS: dict[str, Preset] = {
     "micro": Preset(
         vocabulary=600, document=56, response=64, width=48, layers=2, heads=2, hidden=96,
-        pretraining_documents=2000, pretraining_steps=150, logged={"summarization": 96, "email": 64}, held_out=32,
-        steps=20, learning_rates=[1e-3], batch=32, rounds=20, seeds=2, cost_documents=24,
+        pretraining_documents=2000, pretraining_steps=200, logged={"summarization": 96, "email": 64}, held_out=32,
+        steps=30, learning_rates=[1e-3], batch=32, rounds=30, seeds=2, cost_documents=25,
     ),
     "tiny": Preset(),
     "small": Preset(
