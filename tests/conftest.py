@@ -20,7 +20,7 @@ pytest.register_assert_rewrite("bound_cases", "kernel_cases")
 os.environ["XDG_CACHE_HOME"] = str(Path(__file__).parent.parent / ".pytest_cache")
 cache_compiled_code()
 
-MAPPED = 20_000
+MAPPED = 30_000
 """Memory maps of a process from which on compiled code is dropped; Linux allows 65,530, and beyond it JAX crashes."""
 
 

@@ -14,6 +14,8 @@ from llm_rows import COSTS, EVIL, SETTINGS, episodes, online, prediction, stored
 from matplotlib.text import Text
 from pages import Page, browser, shown, tiles
 
+import sim
+from bounds.asymptotics import predict
 from bounds.from_logs_text import readable
 from figures import (
     llm,
@@ -263,13 +265,28 @@ def test_theory_beside_what_won(page: Page) -> None:
 
 
 def test_theory_predicts_the_learners_of_the_run() -> None:
-    settings = {"preset": "tiny", "settings": {"lam": 0.02}}
+    settings = {"preset": "tiny", "settings": {"lam": 0.02, "link_scale": 0.1}}
     found = llm_predictions.learners(settings)
     assert list(found) == ["reference", "sup", "pref", "pref (link paper)", "early", "cost", "edit-model"]
     assert isinstance(early := found["early"], Early) and float(early.lam) == 0.02
-    assert isinstance(paper_link := found["pref (link paper)"], Preference) and paper_link.link == "paper"
+    paper_link = found["pref (link paper)"]
+    assert isinstance(paper_link, llm_predictions.ScaledPreference) and paper_link.scale == 0.1
+    unknown = llm_predictions.learners({})["pref (link paper)"]
+    assert type(unknown) is Preference and unknown.link == "paper"
     assert llm_predictions.names(settings) == {"cost": "cost (plug-in)", "early": "early (lam 0.02)"}
     assert "early" not in llm_predictions.names({})
+
+
+def test_a_given_scale_is_that_of_the_link_in_fits_and_predictions() -> None:
+    world = sim.world("attributes", attributes=2, contexts=1, temperature=0.4)
+    logs = sim.sample(world, 400, 3)
+    for scale, link in ((0.4, "paper"), (1.0, "balance")):
+        given, named = llm_predictions.ScaledPreference(scale=scale), Preference(link=link)
+        found, wanted = (sim.fit(learner, logs, world).parameters for learner in (given, named))
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-9)
+        ours, theirs = predict(given, world), predict(named, world)
+        assert ours.limit == pytest.approx(theirs.limit, abs=1e-9)
+        assert ours.coefficient == pytest.approx(theirs.coefficient, rel=1e-9)
 
 
 def test_both_links_have_their_predictions_and_costs() -> None:

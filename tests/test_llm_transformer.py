@@ -1,5 +1,6 @@
 """The transformer: cached decoding, padding, the law of what it says, and log-probabilities, on random weights."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +13,8 @@ from sim.llm.vocabulary import END, PAD
 
 SHAPE = Shape(vocabulary=11, width=16, layers=3, heads=2, hidden=24)
 BFLOAT16 = jnp.dtype("bfloat16")
+# Step by step each of their operations is compiled for each shape.
+states_of, advanced = eqx.filter_jit(hidden_states), eqx.filter_jit(advance)
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +36,10 @@ def padded(row: list[int], length: int, left: bool) -> np.ndarray:
 def test_cached_and_uncached_logits_agree(model: Transformer, dtype: jnp.dtype, tolerance: float) -> None:
     text = tokens(3, 9, 0)
     text[1, :4] = PAD
-    whole = np.asarray(logits(model, hidden_states(model, jnp.asarray(text), dtype), dtype))
+    whole = np.asarray(logits(model, states_of(model, jnp.asarray(text), dtype), dtype))
     cache, parts = empty_cache(SHAPE, 3, 9, dtype), []
     for start, stop in ((0, 5), (5, 6), (6, 7), (7, 9)):
-        states, cache = advance(model, cache, jnp.asarray(text[:, start:stop]), jnp.int32(start), dtype)
+        states, cache = advanced(model, cache, jnp.asarray(text[:, start:stop]), jnp.int32(start), dtype)
         parts.append(np.asarray(logits(model, states, dtype)))
     stepwise, real = np.concatenate(parts, axis=1), text != PAD
     assert np.abs(whole).max() > 3
@@ -45,22 +48,30 @@ def test_cached_and_uncached_logits_agree(model: Transformer, dtype: jnp.dtype, 
 
 def test_no_state_depends_on_later_tokens_or_on_padding(model: Transformer) -> None:
     text = tokens(1, 6, 1)
-    states = np.asarray(hidden_states(model, jnp.asarray(text)))
+    states = np.asarray(states_of(model, jnp.asarray(text)))
     changed = text.copy()
     changed[0, 4] = 3 if text[0, 4] != 3 else 4
-    after = np.asarray(hidden_states(model, jnp.asarray(changed)))
+    after = np.asarray(states_of(model, jnp.asarray(changed)))
     assert np.array_equal(states[:, :4], after[:, :4]) and np.abs(states[:, 4:] - after[:, 4:]).max() > 1e-2
-    shifted = np.asarray(hidden_states(model, jnp.asarray(padded(text[0].tolist(), 9, left=True))))
+    shifted = np.asarray(states_of(model, jnp.asarray(padded(text[0].tolist(), 9, left=True))))
     assert np.abs(shifted[:, 3:] - states).max() < 1e-4
 
 
+def next_scores(model: Transformer, text: list[int]) -> np.ndarray:
+    """The scores of the next token, from a run over nothing but what came before; padding, which does nothing, makes
+    all texts equally long.
+    """
+    states = states_of(model, jnp.asarray(padded(text, 16, left=True)))
+    scores = np.array(logits(model, states[:, -1], FLOAT32), np.float64)[0]
+    scores[PAD] = -np.inf
+    return scores
+
+
 def slow_log_probability(model: Transformer, document: list[int], response: list[int]) -> float:
-    """The sum of log softmax, token by token, each from a run over nothing but what came before."""
+    """The sum of log softmax, token by token."""
     total = 0.0
     for i, token in enumerate(response):
-        states = hidden_states(model, jnp.asarray([[*document, *response[:i]]], jnp.int32))
-        scores = np.asarray(logits(model, states[:, -1], FLOAT32), np.float64)[0]
-        scores[PAD] = -np.inf
+        scores = next_scores(model, [*document, *response[:i]])
         total += scores[token] - np.log(np.exp(scores).sum())
     return total
 
@@ -103,8 +114,7 @@ def test_greedy_takes_the_likeliest_token_and_stops_at_the_end(model: Transforme
     for document, row in zip(tokens(20, 4, 6), made.tokens.tolist(), strict=True):
         text: list[int] = []
         while len(text) < 12 and END not in text:
-            states = hidden_states(model, jnp.asarray([[*document.tolist(), *text]], jnp.int32))
-            text.append(int(jnp.argmax(logits(model, states[:, -1], FLOAT32).at[:, PAD].set(-jnp.inf))))
+            text.append(int(np.argmax(next_scores(model, [*document.tolist(), *text]))))
         assert row == [*text, *[PAD] * (12 - len(text))]
 
 

@@ -40,9 +40,13 @@ class Preference(PolicyLearner):
     def triple_loss(self, log_policy: Array, world: World, context: Array, response: Array, edited: Array) -> Array:
         """-log sigma(a (r(e) - r(y))), 0 for an unedited response."""
         ratio = log_ratio(log_policy[context], world.reference[context])
-        margin = link_scale(self.link, world.temperature) * (ratio[edited] - ratio[response])
+        margin = self.link_scale(world) * (ratio[edited] - ratio[response])
         return jnp.where(edited == response, 0.0, -jax.nn.log_sigmoid(margin))
 
     def choice_weights(self, world: World) -> ChoiceWeights:
         """Every edit is a comparison, which the edited response wins."""
-        return ChoiceWeights(1.0, None, link_scale(self.link, world.temperature))
+        return ChoiceWeights(1.0, None, self.link_scale(world))
+
+    def link_scale(self, world: World) -> Array | float:
+        """a, the scale of the link in this world."""
+        return link_scale(self.link, world.temperature)
