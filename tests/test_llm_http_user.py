@@ -32,6 +32,8 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(LATE)
             return
         self.send_response(status)
+        if 300 <= status < 400:
+            self.send_header("Location", body.decode())
         self.end_headers()
         self.wfile.write(body)
 
@@ -94,6 +96,8 @@ def test_the_request_is_the_same_for_the_same_draws(server: Server) -> None:
 BAD = {
     "HTTP status 500": (500, b"no"),
     "HTTP status 429": (429, b""),
+    "HTTP status 302": (302, b"http://[nowhere/"),
+    "HTTP status 301": (301, b"http://localhost:99999999/"),
     "timed out": (LATE, b""),
     "answer is not a chat completion": (200, b"{nonsense"),
     "answer is not a chat": (200, b'{"choices": []}'),
@@ -140,6 +144,18 @@ def test_waits_grow_up_to_a_limit(server: Server, monkeypatch: pytest.MonkeyPatc
     assert waits == [1, 2, 4, 5, 5]
 
 
+def test_a_redirect_is_not_followed(server: Server) -> None:
+    server.answers = [(302, f"http://127.0.0.1:{server.server_address[1]}/elsewhere".encode())]
+    assert ask(user(server, api_key="secret", attempts=1)).status.endswith("HTTP status 302")
+    assert len(server.seen) == 1
+
+
+def test_so_many_attempts_that_doubling_has_no_number(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    monkeypatch.setattr(HttpUser, "_ask", lambda *_: (_ for _ in ()).throw(Unanswered("no")))
+    assert ask(user(server, attempts=1200)).status == "unanswered after 1200 attempts: no"
+
+
 def test_edit_gives_the_text(server: Server) -> None:
     server.answers = [(200, said("fine"))]
     assert user(server).edit(DOCUMENT, "", np.random.default_rng(0)) == "fine"
@@ -152,6 +168,8 @@ def test_edit_gives_the_text(server: Server) -> None:
         ({"timeout": -1.0}, "timeout: expected at least 0.001, got -1"),
         ({"timeout": float("nan")}, "timeout: expected at least 0.001, got nan"),
         ({"wait": -1.0}, "wait: expected at least 0"),
+        ({"timeout": float("inf")}, "timeout: expected at most 1,000,000, got inf"),
+        ({"longest_wait": 1e12}, "longest_wait: expected at most 1,000,000"),
         ({"url": "ftp://x"}, "url: expected"),
         ({"url": "http://"}, "url: expected an address such as"),
         ({"url": "http://x:port/v1"}, "url: expected an address such as"),

@@ -7,6 +7,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 
@@ -21,6 +22,10 @@ INSTRUCTION = (
     " Change the response where it does not suit you or gets a fact wrong, and nothing else."
     " Answer with the response as you want it, without any remark; answer with the same text if it suits you."
 )
+
+
+LARGEST = 1_000_000
+"""Of seconds and characters: sockets and clocks know no longer waits."""
 
 
 class Unanswered(Exception):
@@ -64,6 +69,8 @@ class HttpUser:
         for name, least in (("timeout", 1e-3), ("wait", 0.0), ("longest_wait", 0.0), ("longest_answer", 1)):
             if not getattr(self, name) >= least:
                 raise BadInput(f"{name}: expected at least {least:g}, got {getattr(self, name)!r}")
+            if getattr(self, name) > LARGEST:
+                raise BadInput(f"{name}: expected at most {LARGEST:,}, got {getattr(self, name)!r}")
 
     def answer(self, document: Document, response: str, rng: np.random.Generator) -> Edit:
         """Her edit; the response itself, with a status that says why, when no usable answer came.
@@ -77,7 +84,8 @@ class HttpUser:
         status = ""
         for attempt in range(self.attempts):
             if attempt:
-                time.sleep(min(self.wait * 2 ** (attempt - 1), self.longest_wait))
+                # No number of doublings is beyond a float.
+                time.sleep(min(self.wait * 2.0 ** min(attempt - 1, 100), self.longest_wait))
             try:
                 return Edit(self._ask(body))
             except Unanswered as why:
@@ -134,11 +142,21 @@ class HttpUser:
         request = urllib.request.Request(self.url, body, headers, method="POST")
         # A character takes at most six bytes of JSON twice over; what is beyond is not read into memory.
         limit = 16 * self.longest_answer + 100_000
-        with urllib.request.urlopen(request, timeout=self.timeout) as reply:
+        with _opener().open(request, timeout=self.timeout) as reply:
             data = reply.read(limit + 1)
         if len(data) > limit:
             raise Unanswered(f"answer of more than {self.longest_answer} characters")
         return data
+
+
+@cache
+def _opener() -> urllib.request.OpenerDirector:
+    """Asks as `urlopen` does, but goes nowhere else: a redirect would take the key along, and the request not."""
+    opener = urllib.request.OpenerDirector()
+    for handler in ("Proxy", "HTTP", "HTTPS", "HTTPDefaultError"):
+        opener.add_handler(getattr(urllib.request, f"{handler}Handler")())
+    opener.add_handler(urllib.request.HTTPErrorProcessor())
+    return opener
 
 
 def _check_url(url: str) -> None:
