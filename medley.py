@@ -199,12 +199,12 @@ def llm(
     stored = settings_of(out) if resume and out is not None else None
     chosen = presets.study(preset, task, seeds, set_, stored)
     given = None if log is None else read(log)
+    cache_compiled_code()
     if given is not None and not set(given["task"]) & set(domains.TASKS):
         _theory_alone(given, out)
         return
     chosen, given = study.of_log(chosen, given)
     folder, told = out or _fresh_folder(f"llm-{chosen.preset}"), list[str]()
-    cache_compiled_code()
     with _progress(f"llm {chosen.preset}", "step") as progress:
         study.run(
             chosen, folder, resume=resume, log=given, progress=progress,
