@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -17,6 +18,7 @@ from sim.llm.users import Edit
 
 DOCUMENT = documents("paper summary")[0]
 LATE = 0.6
+TRICKLE = b"one byte after the other"
 
 
 def said(text: Any) -> bytes:
@@ -35,7 +37,16 @@ class Handler(BaseHTTPRequestHandler):
         if 300 <= status < 400:
             self.send_header("Location", body.decode())
         self.end_headers()
-        self.wfile.write(body)
+        if body == TRICKLE:
+            self.trickle()
+        else:
+            self.wfile.write(body)
+
+    def trickle(self) -> None:
+        with suppress(OSError):
+            while True:
+                self.wfile.write(b" ")
+                time.sleep(0.01)
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -154,6 +165,18 @@ def test_so_many_attempts_that_doubling_has_no_number(server: Server, monkeypatc
     monkeypatch.setattr(time, "sleep", lambda _: None)
     monkeypatch.setattr(HttpUser, "_ask", lambda *_: (_ for _ in ()).throw(Unanswered("no")))
     assert ask(user(server, attempts=1200)).status == "unanswered after 1200 attempts: no"
+
+
+def test_an_answer_that_never_ends_is_given_up(server: Server) -> None:
+    server.answers = [(200, TRICKLE), (200, said("fine"))]
+    started = time.monotonic()
+    assert ask(user(server, timeout=0.05, longest_answer=20_000)) == Edit("fine", "ok")
+    assert 0.5 < time.monotonic() - started < 5
+
+
+def test_an_answer_that_breaks_off_is_none(server: Server) -> None:
+    server.answers = [(200, said("fine")[:-3])]
+    assert ask(user(server, attempts=1)).status.endswith("answer is not a chat completion")
 
 
 def test_edit_gives_the_text(server: Server) -> None:

@@ -28,6 +28,10 @@ LARGEST = 1_000_000
 """Of seconds and characters: sockets and clocks know no longer waits."""
 
 
+SLOWEST = 10
+"""All of an answer may take this many times the wait for a part of it: no trickle holds up a run."""
+
+
 class Unanswered(Exception):
     """No usable answer came; its text is the status that stands beside the unedited response."""
 
@@ -41,7 +45,7 @@ class HttpUser:
         model: the model's name there.
         api_key: sent as a bearer token where given; never shown.
         instruction: what she is told about herself; "{preference}" stands for the phrases of the domain's preference.
-        timeout: seconds that a request may wait for the next thing to arrive.
+        timeout: seconds that a request may wait for the next thing to arrive; all of an answer may take ten times that.
         attempts: how often she is asked, at least once.
         wait: seconds before the second attempt; doubled before each one after it.
         longest_wait: no wait is longer, in seconds.
@@ -143,9 +147,13 @@ class HttpUser:
         # A character takes at most six bytes of JSON twice over; what is beyond is not read into memory.
         limit = 16 * self.longest_answer + 100_000
         with _opener().open(request, timeout=self.timeout) as reply:
-            data = reply.read(limit + 1)
-        if len(data) > limit:
-            raise Unanswered(f"answer of more than {self.longest_answer} characters")
+            data, until = b"", time.monotonic() + SLOWEST * self.timeout
+            while part := reply.read1(limit + 1 - len(data)):
+                data += part
+                if len(data) > limit:
+                    raise Unanswered(f"answer of more than {self.longest_answer} characters")
+                if time.monotonic() > until:
+                    raise Unanswered("timed out")
         return data
 
 
