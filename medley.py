@@ -199,12 +199,12 @@ def llm(
     stored = settings_of(out) if resume and out is not None else None
     chosen = presets.study(preset, task, seeds, set_, stored)
     given = None if log is None else read(log)
+    cache_compiled_code()
     if given is not None and not set(given["task"]) & set(domains.TASKS):
         _theory_alone(given, out)
         return
     chosen, given = study.of_log(chosen, given)
     folder, told = out or _fresh_folder(f"llm-{chosen.preset}"), list[str]()
-    cache_compiled_code()
     with _progress(f"llm {chosen.preset}", "step") as progress:
         study.run(
             chosen, folder, resume=resume, log=given, progress=progress,
@@ -354,7 +354,14 @@ def _noting_interrupts() -> list[int]:
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, stop)
+        sys.unraisablehook = _unraisable
     return stopped
+
+
+def _unraisable(told: Any) -> None:
+    # Ctrl-C while an object is cleared away stops nothing, and is nobody's fault.
+    if told.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(told)
 
 
 _GOES_ON = {
@@ -365,6 +372,9 @@ _GOES_ON = {
 
 
 def _interrupted() -> int:
+    if threading.current_thread() is threading.main_thread():
+        # A second Ctrl-C would break off the way out, which is short, in the words of a library.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     goes_on = _GOES_ON.get("".join(sys.argv[1:2]), "")
     return _refuse(f"interrupted{goes_on}", INTERRUPTED)
 

@@ -291,7 +291,8 @@ def _compared(one: dict[str, Any], measured: pd.DataFrame) -> dict[str, Any] | N
     if len(values) < 2:
         return row | {"reason": "fewer than two learners are both predicted and measured"}
     costs, winner = measured.loc[list(values), "mean_cost"].astype(float), contest(values)["winner"]
-    best = str(costs.idxmin())
+    # Of several that cost the least, the predicted one is what theory is held against.
+    best = winner if costs[winner] <= costs.min() else str(costs.idxmin())
     row |= {"predicted_winner": winner, "measured_winner": best, "agrees": bool(costs[winner] <= costs[best])}
     row |= {"rank": int((costs < costs[winner]).sum()) + 1, "tied": _tied(measured, winner, best)}
     if len(set(values.values())) < 2 or costs.nunique() < 2:

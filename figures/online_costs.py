@@ -55,7 +55,8 @@ def figure(numbers: pd.DataFrame, limits: Limits | None = None) -> Figure:
     settings = distinct(numbers["setting"])
     drawn, places = panels.side_by_side(len(settings), 2.3, share=False)
     for ax, setting in zip(places, settings, strict=True):
-        ax.set_xlim(1, numbers["round"].max())
+        # Of a single round there is a point, and no width.
+        ax.set_xlim(1, max(numbers["round"].max(), 2))
         if numbers["round"].max() >= LONG:
             ax.set_xscale("log")
         here = numbers[numbers["setting"] == setting]

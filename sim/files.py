@@ -35,8 +35,12 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         os.chmod(name, 0o644)
         os.replace(name, path)
-    except BaseException:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise BadInput(
+                f"{path}: cannot be written ({error.strerror or error}); make room there, or choose another folder"
+            ) from None
         raise
 
 
@@ -73,11 +77,11 @@ def empty_folder(path: Path) -> None:
     Raises:
         BadInput: a file, a folder that holds something, or a place that cannot be written.
     """
-    if path.exists() and not path.is_dir():
-        raise BadInput(f"--out {path}: expected a folder, got a file")
-    if path.exists() and any(path.iterdir()):
-        raise BadInput(f"--out {path}: the folder is not empty; choose another")
     try:
+        if path.exists() and not path.is_dir():
+            raise BadInput(f"--out {path}: expected a folder, got a file")
+        if path.exists() and any(path.iterdir()):
+            raise BadInput(f"--out {path}: the folder is not empty; choose another")
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInput(f"--out {path}: cannot be written ({error.strerror})") from None

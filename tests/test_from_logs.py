@@ -195,6 +195,9 @@ def test_what_cannot_be_compared_says_why() -> None:
     assert row["agrees"] is None and "fewer than two" in row["reason"]
     (same,) = from_logs.compare(made_up(sup=0.1, pref=0.2), measured(sup=1.0, pref=1.0)).to_dict("records")
     assert same["agrees"] is True and same["rank_correlation"] is None and "the same" in same["reason"]
+    # A tie is won by the learner that theory names, not by the first in the table.
+    (tie,) = from_logs.compare(made_up(sup=0.2, pref=0.1), measured(sup=1.0, pref=1.0)).to_dict("records")
+    assert (tie["agrees"], tie["predicted_winner"], tie["measured_winner"]) == (True, "pref", "pref")
     assert from_logs.compare(made_up(sup=0.1), measured(sup=1.0).assign(task="other")).empty
     with pytest.raises(BadInput, match="missing column low, high"):
         from_logs.compare(made_up(sup=0.1), measured(sup=1.0).drop(columns=["low", "high"]))

@@ -39,6 +39,16 @@ def test_a_loss_that_is_no_number_stops_and_stores_no_reference(
     assert [path.name for path in tmp_path.iterdir()] == ["vocabulary.json"]
 
 
+@pytest.mark.parametrize("damaged", ["", '{"a": 1}', '{"version": "1.0", "trunc'])
+def test_a_damaged_vocabulary_says_how_to_get_it_back(tmp_path: Path, damaged: str) -> None:
+    (tmp_path / "vocabulary.json").write_text(damaged)
+    with pytest.raises(
+        BadInput, match=r"expected a stored vocabulary, which cannot be read .*; delete it, and --resume"
+    ):
+        agents.agent(short(), "email", tmp_path)
+    assert (tmp_path / "vocabulary.json").read_text() == damaged
+
+
 def test_times_add_up_and_packages_are_told(tmp_path: Path) -> None:
     assert studies.wall_seconds(tmp_path) == 0
     studies._provenance(tmp_path, 12.5)

@@ -87,6 +87,32 @@ def test_a_log_that_is_too_short_is_refused(tmp_path: Path) -> None:
     assert done.returncode == 2 and "expected at least 33 examples of task 'email'" in done.stderr
 
 
+IMPATIENT = """
+import atexit, os, signal, medley
+
+def stop():
+    os.kill(os.getpid(), signal.SIGINT)
+
+class Cleared:
+    def __del__(self):
+        stop()
+
+def app(**_):
+    Cleared()
+    stop()
+
+atexit.register(stop)
+medley.app = app
+medley.main()
+"""
+
+
+def test_ctrl_c_again_and_again_is_still_one_line() -> None:
+    done = subprocess.run([sys.executable, "-c", IMPATIENT, "llm"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (130, "") and done.stderr.count("\n") == 1
+    assert done.stderr.startswith("medley: interrupted; ")
+
+
 def tables(folder: Path) -> dict[str, pd.DataFrame]:
     names = ("episodes", "online", "samples", "trained", "candidates")
     found = {name: pd.read_parquet(folder / f"{name}.parquet") for name in names}

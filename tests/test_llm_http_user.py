@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -17,6 +18,7 @@ from sim.llm.users import Edit
 
 DOCUMENT = documents("paper summary")[0]
 LATE = 0.6
+TRICKLE = b"one byte after the other"
 
 
 def said(text: Any) -> bytes:
@@ -32,8 +34,19 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(LATE)
             return
         self.send_response(status)
+        if 300 <= status < 400:
+            self.send_header("Location", body.decode())
         self.end_headers()
-        self.wfile.write(body)
+        if body == TRICKLE:
+            self.trickle()
+        else:
+            self.wfile.write(body)
+
+    def trickle(self) -> None:
+        with suppress(OSError):
+            while True:
+                self.wfile.write(b" ")
+                time.sleep(0.01)
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -94,6 +107,8 @@ def test_the_request_is_the_same_for_the_same_draws(server: Server) -> None:
 BAD = {
     "HTTP status 500": (500, b"no"),
     "HTTP status 429": (429, b""),
+    "HTTP status 302": (302, b"http://[nowhere/"),
+    "HTTP status 301": (301, b"http://localhost:99999999/"),
     "timed out": (LATE, b""),
     "answer is not a chat completion": (200, b"{nonsense"),
     "answer is not a chat": (200, b'{"choices": []}'),
@@ -140,6 +155,30 @@ def test_waits_grow_up_to_a_limit(server: Server, monkeypatch: pytest.MonkeyPatc
     assert waits == [1, 2, 4, 5, 5]
 
 
+def test_a_redirect_is_not_followed(server: Server) -> None:
+    server.answers = [(302, f"http://127.0.0.1:{server.server_address[1]}/elsewhere".encode())]
+    assert ask(user(server, api_key="secret", attempts=1)).status.endswith("HTTP status 302")
+    assert len(server.seen) == 1
+
+
+def test_so_many_attempts_that_doubling_has_no_number(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    monkeypatch.setattr(HttpUser, "_ask", lambda *_: (_ for _ in ()).throw(Unanswered("no")))
+    assert ask(user(server, attempts=1200)).status == "unanswered after 1200 attempts: no"
+
+
+def test_an_answer_that_never_ends_is_given_up(server: Server) -> None:
+    server.answers = [(200, TRICKLE), (200, said("fine"))]
+    started = time.monotonic()
+    assert ask(user(server, timeout=0.05, longest_answer=20_000)) == Edit("fine", "ok")
+    assert 0.5 < time.monotonic() - started < 5
+
+
+def test_an_answer_that_breaks_off_is_none(server: Server) -> None:
+    server.answers = [(200, said("fine")[:-3])]
+    assert ask(user(server, attempts=1)).status.endswith("answer is not a chat completion")
+
+
 def test_edit_gives_the_text(server: Server) -> None:
     server.answers = [(200, said("fine"))]
     assert user(server).edit(DOCUMENT, "", np.random.default_rng(0)) == "fine"
@@ -152,6 +191,8 @@ def test_edit_gives_the_text(server: Server) -> None:
         ({"timeout": -1.0}, "timeout: expected at least 0.001, got -1"),
         ({"timeout": float("nan")}, "timeout: expected at least 0.001, got nan"),
         ({"wait": -1.0}, "wait: expected at least 0"),
+        ({"timeout": float("inf")}, "timeout: expected at most 1,000,000, got inf"),
+        ({"longest_wait": 1e12}, "longest_wait: expected at most 1,000,000"),
         ({"url": "ftp://x"}, "url: expected"),
         ({"url": "http://"}, "url: expected an address such as"),
         ({"url": "http://x:port/v1"}, "url: expected an address such as"),

@@ -142,8 +142,27 @@ def test_a_log_without_rows_or_that_is_no_log(tmp_path: Path) -> None:
         logs.read(tmp_path / "cut.parquet")
     with pytest.raises(BadInput, match="no such log file"):
         logs.read(tmp_path / "absent.parquet")
-    with pytest.raises(BadInput):
-        logs.read(tmp_path)
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "part.parquet").write_bytes(whole.read_bytes())
+    with pytest.raises(BadInput, match=r"not a readable Parquet file .*Is a directory"):
+        logs.read(tmp_path / "parts")
+    with pytest.raises(BadInput, match="File name too long"):
+        logs.read(tmp_path / ("x" * 300))
+
+
+@pytest.mark.parametrize("name", ["edit", "user", "note"])
+def test_bytes_that_are_no_unicode_are_refused(tmp_path: Path, name: str) -> None:
+    ends = pa.py_buffer(np.array([0, 2, 2, 2], np.int32).tobytes())
+    broken = pa.Array.from_buffers(pa.string(), 3, [None, ends, pa.py_buffer(b"\xff\xfe")])
+    table = pa.Table.from_pandas(rows(), preserve_index=False)
+    table = (table.drop([name]) if name in table.column_names else table).append_column(name, broken)
+    assert "not a readable Parquet file (" in refusal(tmp_path / "log.parquet", table)
+
+
+def test_a_column_that_no_table_can_hold_is_refused(tmp_path: Path) -> None:
+    far = pa.array([2**31 - 1] * 3, pa.int32()).cast(pa.date32())
+    table = pa.Table.from_pandas(rows(), preserve_index=False).append_column("day", far)
+    assert "a column that a log does not need cannot be used" in refusal(tmp_path / "log.parquet", table)
 
 
 def test_text_that_is_no_unicode_is_refused(tmp_path: Path) -> None:

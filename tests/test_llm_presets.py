@@ -39,6 +39,13 @@ def test_the_domains_of_a_study_are_the_first_of_its_tasks() -> None:
         (["dtype=float8"], "dtype: String should match"),
         (["width=50"], "width: expected a multiple of 4 .twice the heads., got 50"),
         (["logged={email=3}"], "logged: expected a positive number of examples for each of summarization, email"),
+        (["logged={email=0,summarization=1}"], "logged.email: Input should be greater than or equal to 1, got 0"),
+        (
+            ["logged={email=10000000000,summarization=1}"],
+            "logged.email: Input should be less than or equal to 10000000",
+        ),
+        (["pretraining_documents=10000000000"], "pretraining_documents: Input should be less than or equal to"),
+        (["held_out=10000000000"], "held_out: Input should be less than or equal to 10000000"),
         (["logged.email=3"], "unknown setting of medley llm 'logged.email'"),
         (["steps"], "--set: expected key=value, got 'steps'"),
     ],

@@ -121,6 +121,13 @@ def test_figures_of_numbers_read_back_are_the_same(
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_single_round_is_drawn_without_a_warning(online: pd.DataFrame) -> None:
+    numbers = of_one_user(online_costs.numbers(online))
+    drawn = online_costs.figure(numbers[numbers["round"] == 1])
+    assert all(ax.get_xlim()[0] == 1 for ax in drawn.axes)
+
+
 def test_methods_look_different() -> None:
     names = ["sup", "pref", "early (lam 1)", "late (alpha 0.1)", "late (alpha theory)", "exp3", "thompson", "uniform"]
     found = [(look.colour, look.dash) for look in looks(names).values()]

@@ -81,7 +81,14 @@ def _vocabulary(study: Study, task: str, path: Path) -> Vocabulary:
         documents, responses = pretraining_texts(study, task, min(SAMPLE, s.pretraining_documents))
         made = vocabulary.trained([*documents, *responses], s.vocabulary, s.document, s.response)
         write_text(path, made.tokenizer.to_str())
-    return vocabulary.read(path.read_text(), s.document, s.response)
+    try:
+        return vocabulary.read(path.read_text(encoding="utf-8"), s.document, s.response)
+    # The library has no narrower error.
+    except Exception as error:
+        raise BadInput(
+            f"{path}: expected a stored vocabulary, which cannot be read ({error}); delete it, and --resume makes it"
+            " again"
+        ) from None
 
 
 def _pretrained(

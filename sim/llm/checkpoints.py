@@ -59,7 +59,10 @@ def _content(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             return {name: file.get_tensor(name) for name in file.keys()}, notes
     except (OSError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
-        raise BadInput(f"{path}: expected a checkpoint (safetensors), which cannot be read: {reason}") from None
+        raise BadInput(
+            f"{path}: expected a checkpoint (safetensors), which cannot be read: {reason}; delete it, and --resume"
+            " trains it again"
+        ) from None
 
 
 def _named(tree: Any) -> list[tuple[str, Any]]:

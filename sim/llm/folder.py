@@ -9,6 +9,7 @@ from typing import IO, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import tomli_w
 
 from sim.errors import BadInput
@@ -41,22 +42,36 @@ def opened(
     """
     named = {"own_users": sorted(own)} if own else {}
     table = study.as_table() | named | ({} if log is None else {"log": _digest(log)})
-    stored = path / "settings.toml"
     if not resume:
         empty_folder(path)
-    elif stored.exists():
-        _same(_read(stored), table, path)
-    elif path.exists() and any(one.name != "lock" for one in path.iterdir()):
+    elif before := settings_of(path):
+        _same(before, table, path)
+    elif path.is_file() or (path.exists() and any(one.name != "lock" for one in path.iterdir())):
         raise BadInput(f"--resume {path}: expected the folder of a medley llm run (no settings.toml there)")
     lock = locked_folder(path)
-    write_text(stored, tomli_w.dumps(table))
+    write_text(path / "settings.toml", tomli_w.dumps(table))
     return lock
 
 
 def settings_of(path: Path) -> dict[str, Any] | None:
-    """The stored settings of a run; None where none is stored."""
+    """The stored settings of a run; None where none is stored.
+
+    Raises:
+        BadInput: a file that cannot be read, or is none of a study.
+    """
     stored = path / "settings.toml"
-    return _read(stored) if stored.exists() else None
+    try:
+        table = tomllib.loads(stored.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadInput(f"{stored}: cannot be read ({str(error).splitlines()[0]})") from None
+    if not (_are_words(table.get("tasks")) and _are_words(table.get("users")) and _of_study(table)):
+        raise BadInput(
+            f"{stored}: expected the preset, tasks, users and [settings] of a medley llm run; start anew in another"
+            " folder"
+        )
+    return table
 
 
 def finish(path: Path) -> None:
@@ -94,6 +109,21 @@ def write(path: Path, rows: pd.DataFrame) -> None:
     """Store a table as Parquet, whole or not at all."""
     with atomic_file(path) as file:
         file.write(parquet(rows))
+
+
+def read(path: Path) -> pd.DataFrame:
+    """A table that `write` stored.
+
+    Raises:
+        BadInput: a file that is damaged.
+    """
+    try:
+        return pd.read_parquet(path)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise BadInput(
+            f"{path}: not a readable Parquet file ({reason}); delete it, and --resume makes it again"
+        ) from None
 
 
 def parquet(rows: pd.DataFrame) -> bytes:
@@ -154,15 +184,16 @@ def candidates(models: Path) -> pd.DataFrame:
 
 
 def _together(folder: Path) -> pd.DataFrame:
-    rows = pd.concat([pd.read_parquet(path) for path in sorted(folder.glob("*.parquet"))], ignore_index=True)
+    rows = pd.concat([read(path) for path in sorted(folder.glob("*.parquet"))], ignore_index=True)
     return rows[[*KEYS, *(name for name in rows if name not in KEYS)]]
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadInput(f"{path}: cannot be read ({str(error).splitlines()[0]})") from None
+def _are_words(values: Any) -> bool:
+    return isinstance(values, list) and bool(values) and all(isinstance(value, str) for value in values)
+
+
+def _of_study(table: dict[str, Any]) -> bool:
+    return isinstance(table.get("preset"), str) and isinstance(table.get("settings"), dict)
 
 
 def _same(stored: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:

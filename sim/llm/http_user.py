@@ -7,6 +7,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 
@@ -23,6 +24,14 @@ INSTRUCTION = (
 )
 
 
+LARGEST = 1_000_000
+"""Of seconds and characters: sockets and clocks know no longer waits."""
+
+
+SLOWEST = 10
+"""All of an answer may take this many times the wait for a part of it: no trickle holds up a run."""
+
+
 class Unanswered(Exception):
     """No usable answer came; its text is the status that stands beside the unedited response."""
 
@@ -36,7 +45,7 @@ class HttpUser:
         model: the model's name there.
         api_key: sent as a bearer token where given; never shown.
         instruction: what she is told about herself; "{preference}" stands for the phrases of the domain's preference.
-        timeout: seconds that a request may wait for the next thing to arrive.
+        timeout: seconds that a request may wait for the next thing to arrive; all of an answer may take ten times that.
         attempts: how often she is asked, at least once.
         wait: seconds before the second attempt; doubled before each one after it.
         longest_wait: no wait is longer, in seconds.
@@ -64,6 +73,8 @@ class HttpUser:
         for name, least in (("timeout", 1e-3), ("wait", 0.0), ("longest_wait", 0.0), ("longest_answer", 1)):
             if not getattr(self, name) >= least:
                 raise BadInput(f"{name}: expected at least {least:g}, got {getattr(self, name)!r}")
+            if getattr(self, name) > LARGEST:
+                raise BadInput(f"{name}: expected at most {LARGEST:,}, got {getattr(self, name)!r}")
 
     def answer(self, document: Document, response: str, rng: np.random.Generator) -> Edit:
         """Her edit; the response itself, with a status that says why, when no usable answer came.
@@ -77,7 +88,8 @@ class HttpUser:
         status = ""
         for attempt in range(self.attempts):
             if attempt:
-                time.sleep(min(self.wait * 2 ** (attempt - 1), self.longest_wait))
+                # No number of doublings is beyond a float.
+                time.sleep(min(self.wait * 2.0 ** min(attempt - 1, 100), self.longest_wait))
             try:
                 return Edit(self._ask(body))
             except Unanswered as why:
@@ -134,11 +146,25 @@ class HttpUser:
         request = urllib.request.Request(self.url, body, headers, method="POST")
         # A character takes at most six bytes of JSON twice over; what is beyond is not read into memory.
         limit = 16 * self.longest_answer + 100_000
-        with urllib.request.urlopen(request, timeout=self.timeout) as reply:
-            data = reply.read(limit + 1)
-        if len(data) > limit:
-            raise Unanswered(f"answer of more than {self.longest_answer} characters")
+        with _opener().open(request, timeout=self.timeout) as reply:
+            data, until = b"", time.monotonic() + SLOWEST * self.timeout
+            while part := reply.read1(limit + 1 - len(data)):
+                data += part
+                if len(data) > limit:
+                    raise Unanswered(f"answer of more than {self.longest_answer} characters")
+                if time.monotonic() > until:
+                    raise Unanswered("timed out")
         return data
+
+
+@cache
+def _opener() -> urllib.request.OpenerDirector:
+    """Asks as `urlopen` does, but goes nowhere else: a redirect would take the key along, and the request not."""
+    opener = urllib.request.OpenerDirector()
+    for handler in ("Proxy", "HTTP", "HTTPS", "HTTPDefaultError"):
+        opener.add_handler(getattr(urllib.request, f"{handler}Handler")())
+    opener.add_handler(urllib.request.HTTPErrorProcessor())
+    return opener
 
 
 def _check_url(url: str) -> None:

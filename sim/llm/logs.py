@@ -80,7 +80,7 @@ def read(path: str | Path, empty_responses: bool = False, edit_cost: EditCost | 
     path = Path(path)
     table = _load(path)
     _check(path, table, empty_responses)
-    frame = _plain(table)
+    frame = _plain(path, table)
     for name in NUMBERS:
         frame[name] = frame[name].astype(float) if name in frame else np.nan
     unknown = frame["cost"].isna()
@@ -90,10 +90,15 @@ def read(path: str | Path, empty_responses: bool = False, edit_cost: EditCost | 
 
 
 def _load(path: Path) -> pa.Table:
-    if not path.exists():
-        raise BadInput(f"{path}: no such log file")
     try:
-        return pq.read_table(path).replace_schema_metadata(None)
+        # Opened here, a folder is refused rather than read as a table in parts.
+        with path.open("rb") as file:
+            table = pq.read_table(file).replace_schema_metadata(None)
+        # Text that is no valid Unicode is noticed now, rather than where it is used.
+        table.validate(full=True)
+        return table
+    except FileNotFoundError:
+        raise BadInput(f"{path}: no such log file") from None
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise BadInput(
@@ -101,9 +106,13 @@ def _load(path: Path) -> pa.Table:
         ) from None
 
 
-def _plain(table: pa.Table) -> pd.DataFrame:
+def _plain(path: Path, table: pa.Table) -> pd.DataFrame:
     texts = {name: _texts(table[name]) for name in (*REQUIRED, *NAMES) if name in table.column_names}
-    return table.to_pandas().assign(**texts)
+    try:
+        return table.to_pandas().assign(**texts)
+    except (pa.ArrowException, ValueError, OverflowError) as error:
+        reason = str(error).splitlines()[0]
+        raise BadInput(f"{path}: a column that a log does not need cannot be used ({reason}); leave it out") from None
 
 
 def _texts(column: pa.ChunkedArray) -> list[str | None]:

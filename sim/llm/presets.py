@@ -11,6 +11,8 @@ from sim.overrides import parse
 
 Words = tuple[str, ...]
 Rate = Annotated[float, Field(gt=0, le=1)]
+# More would not fit into any memory.
+Count = Annotated[int, Field(ge=1, le=10_000_000)]
 
 
 class Preset(BaseModel):
@@ -53,11 +55,11 @@ class Preset(BaseModel):
     layers: int = Field(default=2, ge=1, le=128)
     heads: int = Field(default=2, ge=1, le=128)
     hidden: int = Field(default=256, ge=8, le=65536)
-    pretraining_documents: int = Field(default=20_000, ge=1)
+    pretraining_documents: Count = 20_000
     pretraining_steps: int = Field(default=1200, ge=1)
     pretraining_rate: float = Field(default=3e-3, gt=0, le=1)
-    logged: dict[str, int] = {"summarization": 2000, "email": 1000}
-    held_out: int = Field(default=200, ge=1)
+    logged: dict[str, Count] = {"summarization": 2000, "email": 1000}
+    held_out: Count = 200
     steps: int = Field(default=50, ge=1)
     learning_rates: list[Rate] = Field(default=[3e-4, 1e-3], min_length=1)
     batch: int = Field(default=32, ge=1, le=65536)
@@ -159,7 +161,7 @@ def _checked(values: dict[str, Any]) -> Preset:
         where = ".".join(str(part) for part in first["loc"])
         raise BadInput(f"{where}: {first['msg']}, got {first['input']!r}") from None
     missing = sorted(set(TASKS) - set(found.logged))
-    if missing or min(found.logged.values()) < 1 or set(found.logged) - set(TASKS):
+    if missing or set(found.logged) - set(TASKS):
         raise BadInput(
             f"logged: expected a positive number of examples for each of {', '.join(TASKS)}, got {found.logged}"
         )

@@ -140,6 +140,9 @@ class Round(NamedTuple):
 Rounds = dict[str, list[Round]]
 """Of one policy, by test user."""
 
+COLUMNS = ["test_user", "round", "response", "edit", "raw_cost", "status"]
+"""Of rounds as they are stored."""
+
 
 def online_documents(study: Study, task: str, seed: int) -> list[Document]:
     """The documents of the online rounds of this seed; they share no combination of facts with those of any log."""
@@ -180,7 +183,7 @@ def played(
 def as_table(rounds: Rounds) -> pd.DataFrame:
     """Rounds as they are stored, a row for each."""
     rows = [(user, t, *one) for user, own in rounds.items() for t, one in enumerate(own, 1)]
-    return pd.DataFrame(rows, columns=["test_user", "round", "response", "edit", "raw_cost", "status"])
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def from_table(rows: pd.DataFrame) -> Rounds:

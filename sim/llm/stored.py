@@ -48,7 +48,7 @@ def read(folder: Path) -> Stored:
         if not (folder / f"{name}.parquet").exists():
             raise BadInput(f"{folder}: expected the result folder of a finished `medley llm`, found no {name}.parquet")
     settings = folder / "settings.toml"
-    text = settings.read_text() if settings.exists() else ""
+    text = settings.read_text(encoding="utf-8") if settings.exists() else ""
     frames = {name: _frame(folder, name) for name in ("episodes", "online", "samples", "trained", "candidates")}
     words = {name: _json(folder, name) for name in ("speed", "provenance")}
     return Stored(tomllib.loads(text), **frames, **words, settings_text=text)

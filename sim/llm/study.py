@@ -277,7 +277,13 @@ def _rounds(bench: Bench, stem: str, play: Callable[[], protocol.Rounds]) -> pro
     path = bench.folder / "rounds" / f"{stem}.parquet"
     if not path.exists():
         folder.write(path, protocol.as_table(play()))
-    return protocol.from_table(pd.read_parquet(path))
+    rows, expected = folder.read(path), bench.study.settings.rounds * len(bench.test_users)
+    if list(rows) != protocol.COLUMNS or len(rows) != expected:
+        raise BadInput(
+            f"{path}: expected {expected} rounds of this run, got {len(rows)} rows of {', '.join(map(str, rows))};"
+            " delete it, and --resume plays them again"
+        )
+    return protocol.from_table(rows)
 
 
 def of_log(study: Study, log: pd.DataFrame | None) -> tuple[Study, pd.DataFrame | None]:
