@@ -108,6 +108,7 @@ def large():
     return sim.world("attributes", attributes=20, contexts=2)
 
 
+@pytest.mark.slow
 def test_a_million_responses_have_the_coefficients_of_single_attributes(large):
     """Supervision: beta d / 2.  Cost: the prediction of each attribute alone adds up, but for what intercepts share."""
     assert predict(Supervision(), large).coefficient == pytest.approx(0.5 * 40 / 2, rel=1e-9)
