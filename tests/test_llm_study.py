@@ -15,7 +15,8 @@ from sim.llm.presets import Study
 from sim.llm.seeds import generator, number
 from sim.llm.users import make
 
-pytestmark = pytest.mark.slow
+# All use one run, which one process makes.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("llm-study")]
 
 TRAINED = list(learners.learners(presets.PRESETS["micro"]))
 

@@ -78,9 +78,9 @@ class Preset(BaseModel):
 
 PRESETS: dict[str, Preset] = {
     "micro": Preset(
-        vocabulary=600, document=56, response=64, width=48, layers=2, heads=2, hidden=96,
+        vocabulary=600, document=56, response=64, width=32, layers=2, heads=2, hidden=64,
         pretraining_documents=2000, pretraining_steps=200, logged={"summarization": 96, "email": 64}, held_out=32,
-        steps=30, learning_rates=[1e-3], batch=32, rounds=30, seeds=2, cost_documents=25,
+        steps=30, learning_rates=[1e-3], batch=16, rounds=30, seeds=2, cost_documents=25,
     ),
     "tiny": Preset(),
     "small": Preset(
