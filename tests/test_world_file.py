@@ -214,7 +214,7 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch
         raise OSError("disk full")
 
     monkeypatch.setattr(np, "savez", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(BadInput, match=r"cannot be written \(disk full\); make room there"):
         worldfile.write(world("attributes"), path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
