@@ -17,7 +17,7 @@ test: $(DEV_ENV)/.ready
 	XLA_FLAGS=--xla_backend_optimization_level=0 $(DEV_ENV)/bin/python -m pytest -n auto --max-worker-restart 0 --dist loadfile -m "not slow"
 
 test-slow: $(DEV_ENV)/.ready
-	$(DEV_ENV)/bin/python -m pytest -n auto --max-worker-restart 0 --dist loadgroup -m slow
+	$(DEV_ENV)/bin/python -m pytest -n auto --max-worker-restart 0 --dist load -m slow
 
 lint: $(DEV_ENV)/.ready
 	$(DEV_ENV)/bin/ruff format --check .

@@ -44,7 +44,8 @@ def learners(settings: Mapping[str, Any]) -> dict[str, Learner]:
     early = Early() if lam is None else Early(lam)
     order = ("reference", "sup", "pref", "pref (link paper)", "early", "cost", "edit-model")
     paper = Preference(link="paper") if scale is None else ScaledPreference(scale=scale)
-    known = dict(LEARNERS) | {"pref (link paper)": paper, "early": early}
+    # Both links are one learner with two numbers, which is compiled once.
+    known = dict(LEARNERS) | {"pref": ScaledPreference(), "pref (link paper)": paper, "early": early}
     return {name: known[name] for name in order}
 
 

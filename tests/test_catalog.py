@@ -204,7 +204,6 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("quick-figures")
 def test_quick_figures_have_the_committed_numbers(quick: Path) -> None:
     assert {path.stem for path in REFERENCE.glob("*.csv")} == set(CATALOG)
     for name in CATALOG:
@@ -213,7 +212,6 @@ def test_quick_figures_have_the_committed_numbers(quick: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("quick-figures")
 def test_redrawing_quick_figures_gives_the_same_bytes(quick: Path, tmp_path: Path) -> None:
     done = medley("figures", "--from", str(quick), "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr

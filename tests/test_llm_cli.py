@@ -21,6 +21,7 @@ from sim.llm.users import make
 MEDLEY = [sys.executable, "-m", "medley", "llm"]
 # Of the same shapes as every other study of the tests, so that all use the same compiled code.
 QUICK = ["--preset", "micro", "--task", "email", "--seeds", "1", "--set", "pretraining_steps=40", "--set", "steps=10"]
+QUICK += ["--set", "domains=1"]
 
 
 def medley(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:

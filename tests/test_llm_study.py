@@ -15,8 +15,7 @@ from sim.llm.presets import Study
 from sim.llm.seeds import generator, number
 from sim.llm.users import make
 
-# All use one run, which one process makes.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("llm-study")]
+pytestmark = pytest.mark.slow
 
 TRAINED = list(learners.learners(presets.PRESETS["micro"]))
 
