@@ -122,7 +122,8 @@ def predict(learner: Learner, world: World, policies: PolicyClass | None = None,
         limit = S(theta_0),  coefficient = <grad S, b> + tr(grad^2 S V) / 2 - ridge <grad S, H^-1 theta_0>
 
     Args:
-        learner: any with `loss` and `log_policy` (sup, pref, early, cost, edit-model, a plug-in's own).
+        learner: any with `loss` and `log_policy` (sup, pref, early, cost, edit-model, a plug-in's own); its
+            `expected_loss`, where it has one, takes the place of the sum of `loss` over all triples.
         world: the world of the log.
         policies: the policy class; default: log-linear in the world's policy features.
         ridge: the learner's ridge r, as added to its loss, r |theta|^2 / (2n).

@@ -23,6 +23,7 @@ _FIXED = {
     "held_out_loss",
     "strength",
     "cut",
+    "cost_ridge",
     "cost_rmse",
     "cost_spread",
     "cost_covered",
