@@ -112,9 +112,11 @@ class LogLinear:
         blocks, ridge = self._blocks, jnp.asarray(ridge, float)
         size = blocks.rows.shape[-1]
 
+        def expand(data: tuple[list[Part], Array], point: Array) -> newton.Expansion:
+            return newton.ridged(lambda point: parts.total(data[0], point), data[1])(point)
+
         def search(found: list[Part]) -> Minimum:
-            function = newton.ridged(lambda point: parts.total(found, point), ridge)
-            return newton.minimise(function, parts.start(found, size, ridge), settle=True)
+            return newton.minimise_each(expand, (found, ridge), parts.start(found, size, ridge))
 
         found, seen = self._parts(gathered), self._seen(gathered)
         minima = jax.vmap(search, in_axes=([parts.axes(part) for part in found],))(found)

@@ -163,19 +163,21 @@ class Grouped(NamedTuple):
 
     def expand(self, theta: Float[Array, " k"]) -> Expansion:
         """One logistic regression on the distinct differences."""
-        margin = self.scale * (self.psi @ theta - self.offset)
+        margin = self.scale * (theta @ self.psi.T - self.offset)
         loss, losing, bend = logistic_loss(margin)
         both = self.wins + self.losses
         gradient = self.scale * (self.losses - both * losing) @ self.psi
         hessian = self.scale**2 * _second_moment(both * bend, self.psi, self.products)
-        return Expansion(both @ loss + self.losses @ margin, gradient, hessian)
+        return Expansion(jnp.sum(both * loss + self.losses * margin), gradient, hessian)
 
     def start(self, ridge: Float[Array, ""]) -> Float[Array, " k"]:
         """The weighted least-squares fit to the groups' log-odds, each moved towards even by `_EVEN` of its weight."""
         both = self.wins + self.losses
-        won = (self.wins + _EVEN * both) / jnp.where(both > 0, (1 + 2 * _EVEN) * both, 1.0)
-        won = jnp.where(both > 0, won, 0.5)
-        weight, wanted = both * won * (1 - won), jnp.log(won / (1 - won)) / self.scale + self.offset
+        compared = both > 0
+        ahead = jnp.where(compared, self.wins + _EVEN * both, 1.0)
+        behind = jnp.where(compared, self.losses + _EVEN * both, 1.0)
+        wanted = jnp.log(ahead / behind) / self.scale + self.offset
+        weight = jnp.where(compared, ahead * behind / (ahead + behind), 0.0)
         size = self.psi.shape[1]
         gram = _second_moment(weight, self.psi, self.products) + (ridge + 1e-9 * jnp.sum(weight)) * jnp.eye(size)
         found = solve_positive(gram, ((weight * wanted) @ self.psi)[:, None])[0][:, 0]

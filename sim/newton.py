@@ -1,13 +1,14 @@
 """One damped Newton method for all smooth fits: compiled, batched by vmap, one function evaluation a step."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from sim.linear_solve import solve_positive
+from sim.while_each import while_each
 
 MAX_ITERATIONS = 200
 # Squared Newton decrement at which a fit stops.  The error it leaves in the objective is about half of this; the
@@ -91,7 +92,7 @@ def ridged(function: Function, ridge: Float[Array, ""]) -> Function:
     return with_ridge
 
 
-def minimise(function: Function, start: Float[Array, " p"], convex: bool = True, settle: bool = False) -> Minimum:
+def minimise(function: Function, start: Float[Array, " p"], convex: bool = True) -> Minimum:
     """Minimise a smooth function from `start`.
 
     A step that does not decrease the value enough is halved and tried again; a step that does is followed by a
@@ -102,40 +103,68 @@ def minimise(function: Function, start: Float[Array, " p"], convex: bool = True,
         function: the expansion at a point.
         start: where to begin, shape (p,).
         convex: whether the Hessian is positive semi-definite everywhere.
-        settle: of a convex function, leave out the evaluation at the end where the steps say how near it is; the
-            Hessian is then that of the point before.
 
     Returns:
         The minimum; `converged` is False after `MAX_ITERATIONS` steps or when a number is not finite.
     """
-    direction = _convex_direction if convex else _saddle_free_direction
-    size = start.shape[0]
+    return _ended(jax.lax.while_loop(_unfinished, lambda now: _advance(function, now, convex), _begin(start)))
 
-    def unfinished(state: _State) -> Array:
-        moving = (state.decrement > TOLERANCE) & (state.scale > 1e-12)
-        return moving & (state.iterations < MAX_ITERATIONS) & ~state.settled
 
-    def advance(state: _State) -> _State:
-        point = state.point + state.scale * state.step
-        at = function(point)
-        wanted = state.at.value - _SUFFICIENT * state.scale * state.decrement
-        accepted = at.value <= wanted + _ROUNDING * (1 + jnp.abs(state.at.value))
-        step = direction(at)
-        decrement = -(at.gradient @ step)
-        next_ = (decrement / state.decrement) ** 2 * decrement
-        # The first decrement has none before it.
-        quadratic = (state.iterations >= 0) & (state.scale == 1) & (decrement > 0)
-        settled = quadratic & (next_ < _SAFETY * TOLERANCE) if convex and settle else state.settled
-        ahead = _State(point, at, step, jnp.ones(()), decrement, state.iterations + 1, settled)
-        halved = state._replace(scale=state.scale / 2, iterations=state.iterations + 1)
-        return jax.tree.map(lambda a, h: jnp.where(accepted, a, h), ahead, halved)
+def minimise_each(function: Callable[[Any, Array], Expansion], data: Any, start: Float[Array, " p"]) -> Minimum:
+    """Minimise a smooth convex function of many that differ by their data, as `minimise` does.
 
+    It leaves out the evaluation at the end where the steps say how near it is, the Hessian being then that of the
+    point before; and under `jax.vmap` the last few searches do not keep the rest (`while_each`).
+
+    Args:
+        function: the expansion, of the data and a point; what else it uses may not differ by search.
+        data: a tree of arrays.
+        start: where to begin, shape (p,).
+
+    Returns:
+        The minimum of function(data, .), as of `minimise`.
+    """
+
+    def advance(data: Any, now: _State) -> _State:
+        return _advance(lambda point: function(data, point), now, convex=True, settle=True)
+
+    return _ended(while_each(_unfinished, advance, data, _begin(start)))
+
+
+def _begin(start: Array) -> _State:
     # The first round evaluates the start itself (a step of zero from an infinite value is accepted whatever it
     # finds), so that the function is compiled once.
+    size = len(start)
     nowhere = Expansion(jnp.asarray(jnp.inf), jnp.zeros(size), jnp.zeros((size, size)))
     no = jnp.zeros((), bool)
-    begin = _State(start, nowhere, jnp.zeros(size), jnp.ones(()), jnp.asarray(1.0), jnp.asarray(-1), no)
-    last = jax.lax.while_loop(unfinished, advance, begin)
+    return _State(start, nowhere, jnp.zeros(size), jnp.ones(()), jnp.asarray(1.0), jnp.asarray(-1), no)
+
+
+def _unfinished(state: _State) -> Array:
+    moving = (state.decrement > TOLERANCE) & (state.scale > 1e-12)
+    return moving & (state.iterations < MAX_ITERATIONS) & ~state.settled
+
+
+def _advance(function: Function, state: _State, convex: bool, settle: bool = False) -> _State:
+    point = state.point + state.scale * state.step
+    at = function(point)
+    wanted = state.at.value - _SUFFICIENT * state.scale * state.decrement
+    accepted = at.value <= wanted + _ROUNDING * (1 + jnp.abs(state.at.value))
+    step = _convex_direction(at) if convex else _saddle_free_direction(at)
+    decrement = -(at.gradient @ step)
+    settled = _settles(state, decrement) if settle else state.settled
+    ahead = _State(point, at, step, jnp.ones(()), decrement, state.iterations + 1, settled)
+    halved = state._replace(scale=state.scale / 2, iterations=state.iterations + 1)
+    return jax.tree.map(lambda a, h: jnp.where(accepted, a, h), ahead, halved)
+
+
+def _settles(state: _State, decrement: Array) -> Array:
+    """Whether the step after a full one leads to the minimum; the first decrement has none before it."""
+    next_ = (decrement / state.decrement) ** 2 * decrement
+    return (state.iterations >= 0) & (state.scale == 1) & (decrement > 0) & (next_ < _SAFETY * TOLERANCE)
+
+
+def _ended(last: _State) -> Minimum:
     finite = jnp.isfinite(last.at.value) & jnp.all(jnp.isfinite(last.at.hessian))
     converged = ((last.decrement <= TOLERANCE) | last.settled) & jnp.isfinite(last.at.value)
     # The last step of a settled search, with the decrease that Newton's model gives it.

@@ -119,7 +119,7 @@ def logistic_loss(margin: Array) -> tuple[Array, Array, Array]:
     """log(1 + exp(-margin)), sigma(-margin) and sigma(margin) sigma(-margin), from one exponential and one division."""
     small = jnp.exp(-jnp.abs(margin))
     share = 1 / (1 + small)
-    loss = jnp.maximum(-margin, 0.0) - jnp.log(share)
+    loss = jnp.where(margin > 0, 0.0, -margin) + jnp.log1p(small)
     return loss, share * jnp.where(margin > 0, small, 1.0), small * share**2
 
 

@@ -46,8 +46,8 @@ class Effort:
     """How much is measured: `batches` of `batch` logs of n triples, `compared` of them by the others too."""
 
     n: int = 1000
-    batch: int = 1000
-    batches: int = 20
+    batch: int = 2500
+    batches: int = 8
     compared: int = 100
     rounds: int = 5
 
