@@ -1,10 +1,11 @@
 """The command line: parses arguments and calls the packages.  Imports are lazy, so that --help is quick."""
 
 import json
+import os
 import signal
 import sys
 import threading
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -48,6 +49,7 @@ def run(
     from bounds.beside import theory_beside
     from sim import BadInput, regimes
     from sim.compiled import cache_compiled_code
+    from sim.progress import ProgressBar
     from sim.runs import run as simulate
 
     if resume and out is None:
@@ -64,7 +66,7 @@ def run(
     told: list[str] = []
     # A cluster takes long beside the theory, and what is resumed may be done.
     beside = nullcontext(lambda: None) if dask or resume else theory_beside(loaded)
-    with beside as theory, _progress(loaded.name) as progress:
+    with beside as theory, ProgressBar(loaded.name) as progress:
         simulate(
             loaded, folder, resume=resume, dask=dask, progress=progress,
             finish=lambda table: told.append(_finished(folder, loaded, table, theory())),
@@ -153,6 +155,7 @@ def figures(
     if from_ is not None and quick:
         raise BadInput("--quick: a setting of runs, but --from redraws what is stored; leave one of them out")
     from figures import regenerate
+    from sim.progress import ProgressBar
 
     folder = out or _fresh_folder("figures")
     if folder.exists() and not folder.is_dir():
@@ -161,7 +164,7 @@ def figures(
     if from_ is not None:
         written = regenerate.redraw(ids or [], from_, folder)
     else:
-        written = regenerate.make(regenerate.chosen(ids or []), folder, quick, _progress)
+        written = regenerate.make(regenerate.chosen(ids or []), folder, quick, ProgressBar)
     for told in written:
         print(f"{told['id']}: {told['claim'] if told['setting'] == 'full' else told['title']}")
     size = "" if not quick else "  (the quick setting: too small for the claims of the full one)"
@@ -187,6 +190,7 @@ def llm(
     """Learn from edits with a small language model: the paper's tables, online curves, samples, theory from the log."""
     from sim import BadInput
     from sim.compiled import cache_compiled_code
+    from sim.progress import ProgressBar
 
     if resume and out is None:
         raise BadInput("--resume: which folder? add --out DIR")
@@ -205,7 +209,7 @@ def llm(
         return
     chosen, given = study.of_log(chosen, given)
     folder, told = out or _fresh_folder(f"llm-{chosen.preset}"), list[str]()
-    with _progress(f"llm {chosen.preset}", "step") as progress:
+    with ProgressBar(f"llm {chosen.preset}", "step") as progress:
         study.run(
             chosen, folder, resume=resume, log=given, progress=progress,
             finish=lambda: told.append(_finished_llm(folder)),
@@ -268,8 +272,9 @@ def bench(
 def _scaling(folder: Path, json_: bool) -> None:
     from figures import scaling as pictures
     from sim.bench import scaling
+    from sim.progress import ProgressBar
 
-    with _progress("scaling", "point") as progress:
+    with ProgressBar("scaling", "point") as progress:
         table = scaling.measure(folder / "scaling.csv", progress=progress)
     drawn = pictures.save_all(table, folder)
     if json_:
@@ -287,27 +292,6 @@ def _fresh_folder(name: str) -> Path:
     return folder
 
 
-class _progress:
-    """A progress bar on stderr, of tasks (or another unit) done."""
-
-    def __init__(self, title: str, unit: str = "task"):
-        self.title, self.unit, self.bar = title, unit, None
-
-    def __enter__(self) -> Any:
-        return self.update
-
-    def update(self, done: int, total: int) -> None:
-        from tqdm import tqdm
-
-        if self.bar is None:
-            self.bar = tqdm(total=total, desc=self.title, unit=self.unit, file=sys.stderr, dynamic_ncols=True)
-        self.bar.update(done - self.bar.n)
-
-    def __exit__(self, *_: object) -> None:
-        if self.bar is not None:
-            self.bar.close()
-
-
 def _dry_run(regime: Any) -> None:
     from sim.estimate import estimate
     from sim.regimes import cells, learner_grid, to_toml
@@ -321,6 +305,13 @@ def _dry_run(regime: Any) -> None:
 
 def main() -> None:
     """Run the command line; bad input is one line on stderr and exit status 2."""
+    status = _status()
+    if status == INTERRUPTED:
+        _end_at_once(status)
+    sys.exit(status)
+
+
+def _status() -> int:
     stopped = _noting_interrupts()
     try:
         status = app(standalone_mode=False)
@@ -331,7 +322,7 @@ def main() -> None:
     except Exception as error:
         if stopped:
             # A library that was stopped while it was imported fails in its own words.
-            sys.exit(_interrupted())
+            return _interrupted()
         # Told apart by name and method: importing the classes would make --help slow.
         if hasattr(error, "format_message"):
             status = _usage(error)
@@ -341,7 +332,14 @@ def main() -> None:
             status = _refuse(str(error), 1)
         else:
             raise
-    sys.exit(status if isinstance(status, int) else 0)
+    return status if isinstance(status, int) else 0
+
+
+def _end_at_once(status: int) -> None:
+    """Leave without taking the libraries down: one that was interrupted while it compiled may crash then."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _noting_interrupts() -> list[int]:
@@ -359,9 +357,15 @@ def _noting_interrupts() -> list[int]:
 
 
 def _unraisable(told: Any) -> None:
-    # Ctrl-C while an object is cleared away stops nothing, and is nobody's fault.
     if told.exc_type is not KeyboardInterrupt:
         sys.__unraisablehook__(told)
+        return
+    # Ctrl-C while an object is cleared away stops nothing: it comes again, when that is over.
+    again = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
+    again.daemon = True
+    # At the very end there is nothing left to stop, and no thread can be started.
+    with suppress(RuntimeError):
+        again.start()
 
 
 _GOES_ON = {
