@@ -8,6 +8,7 @@ import tomllib
 from itertools import pairwise
 from pathlib import Path
 
+import llm_runs
 import pytest
 import typer
 import yaml
@@ -100,9 +101,7 @@ COMMANDS = typer.main.get_command(medley.app).commands  # type: ignore[attr-defi
 
 def smallest(words: list[str]) -> list[str]:
     """What makes a command as short as it can be."""
-    llm = ["--preset", "micro", "--task", "email", "--seeds", "1", "--set", "pretraining_steps=40", "--set", "steps=10"]
-    llm += ["--set", "domains=1"]
-    return {"run": ["--set", "n=[20]", "--seeds", "2"], "figures": ["--quick"], "llm": llm}.get(words[1], [])
+    return {"run": ["--set", "n=[20]", "--seeds", "2"], "figures": ["--quick"], "llm": llm_runs.WORDS}.get(words[1], [])
 
 
 @pytest.mark.slow

@@ -1,12 +1,19 @@
 """A whole study at its smallest: what is learned, what is stored, and how it goes on after it was stopped."""
 
 import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import llm_runs
 import numpy as np
 import pandas as pd
 import pytest
-from safetensors.numpy import load
+from llm_runs import WORDS, called
+from safetensors.numpy import load, save_file
 
 from sim.errors import BadInput
 from sim.llm import folder, learners, logs, presets, protocol, stored, study
@@ -22,16 +29,59 @@ TRAINED = list(learners.learners(presets.PRESETS["micro"]))
 
 @pytest.fixture(scope="module")
 def small() -> Study:
-    return presets.study("micro", ["email"], 1)
+    return llm_runs.small()
 
 
 @pytest.fixture(scope="module")
-def ran(small: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    counts: list[tuple[int, int]] = []
-    out = tmp_path_factory.mktemp("llm") / "run"
-    study.run(small, out, progress=lambda done, total: counts.append((done, total)))
-    assert counts[-1] == (study.work(small),) * 2 and sorted(counts) == counts
-    return out
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The finished study, a copy of its own for each process, since some tests take parts away."""
+    base = tmp_path_factory.getbasetemp()
+    # Of processes that share the tests, each has a folder beside those of the others.
+    shared = (base.parent if base.name.startswith("popen-") else base) / "llm-study"
+    return Path(shutil.copytree(llm_runs.made_once(shared, llm_runs.finished), tmp_path_factory.mktemp("llm") / "run"))
+
+
+# The two that need no finished study, or need it last, come first: another process makes it meanwhile.
+def tables(folder: Path) -> dict[str, pd.DataFrame]:
+    names = ("episodes", "online", "samples", "trained", "candidates")
+    found = {name: pd.read_parquet(folder / f"{name}.parquet") for name in names}
+    # Training takes another time each time.
+    return {name: rows.drop(columns="seconds", errors="ignore") for name, rows in found.items()}
+
+
+def test_a_run_that_is_killed_at_any_moment_goes_on_to_the_same_tables(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    program = [sys.executable, "-m", "medley", "llm", "--out", "killed", "--resume"]
+    for wait in (5.0, 8.0):
+        running = subprocess.Popen([*program, *WORDS], cwd=tmp_path, stderr=subprocess.DEVNULL)
+        time.sleep(wait)
+        running.send_signal(signal.SIGKILL)
+        running.wait()
+    # Without its settings: they are those that the folder holds.
+    done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert "Table 1" in done.stdout and "Theory from the logs alone" in done.stdout
+    for part in ("report.html", "summary.txt", "theory.json", "speed.json", "figures/llm-gaps.svg"):
+        assert (tmp_path / "killed" / part).stat().st_size > 100
+    # Asked for when it is needed, so that another process can make it beside this run.
+    for name, rows in tables(request.getfixturevalue("ran")).items():
+        pd.testing.assert_frame_equal(tables(tmp_path / "killed")[name], rows)
+    other = called("--resume", "--out", "killed", "--preset", "tiny", cwd=tmp_path)
+    assert other.returncode == 2 and "the run there has" in other.stderr
+
+
+def test_an_own_log_of_a_known_task_is_learned_from(tmp_path: Path) -> None:
+    # Of one group, since theory is asked of each.
+    logs.write(tmp_path / "log.parquet", llm_runs.log_of("strong", 96).assign(group="all"))
+    program = [sys.executable, "-m", "medley", "llm", *WORDS, "--log", "log.parquet", "--out", "mine"]
+    done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    rows = pd.read_parquet(tmp_path / "mine" / "episodes.parquet")
+    assert set(rows["training_user"]) == {"log"} and set(rows["test_user"]) == {"strong", "other"}
+    again = called("--resume", "--out", "mine", cwd=tmp_path)
+    told = "medley: --resume mine: the run there learns from a log of your own; add --log FILE\n"
+    assert (again.returncode, again.stderr) == (2, told)
 
 
 def means(path: Path) -> pd.DataFrame:
@@ -77,15 +127,13 @@ def test_the_online_table_sums_the_episodes(ran: Path) -> None:
     assert found.online["round"].max() == 30 and found.online["round"].min() == 1
 
 
-def test_logs_hold_the_same_drafts_for_every_user_and_no_document_of_the_online_phase(ran: Path) -> None:
+def test_logs_hold_the_same_drafts_for_every_user_and_no_document_of_the_online_phase(ran: Path, small: Study) -> None:
     strong, weak = (
         logs.read(ran / "logs" / f"email-{user}-0.parquet", empty_responses=True) for user in ("strong", "weak")
     )
     assert strong[["context", "response"]].equals(weak[["context", "response"]])
     assert not strong["edit"].equals(weak["edit"]) and strong["cost"].mean() > weak["cost"].mean()
-    assert (strong["logprob_response"] < 0).all() and set(strong["group"]) == set(
-        presets.study("micro").domains("email")
-    )
+    assert (strong["logprob_response"] < 0).all() and set(strong["group"]) == set(small.domains("email"))
     shown = set(stored.read(ran).samples["context"])
     assert shown and not shown & set(strong["context"])
 
@@ -130,14 +178,14 @@ def test_a_redraw_keeps_the_speed_and_adds_its_time(ran: Path, small: Study) -> 
 @pytest.mark.parametrize(
     ("tasks", "overrides", "words"),
     [
-        (["email"], ["steps=31"], "the run there has steps = 30, this one 31"),
+        (["email"], ["steps=31"], "the run there has steps = 20, this one 31"),
         (["summarization"], [], "the run there has tasks = .'email'., this one .'summarization'."),
     ],
 )
 def test_other_settings_are_refused_by_saying_what_differs(
     ran: Path, tasks: list[str], overrides: list[str], words: str
 ) -> None:
-    other = presets.study("micro", tasks, 1, overrides)
+    other = presets.study("micro", tasks, 1, [*llm_runs.SIZE, *overrides])
     with pytest.raises(BadInput, match=words):
         study.run(other, ran, resume=True)
     with pytest.raises(BadInput, match="the folder is not empty"):
@@ -188,3 +236,11 @@ def test_streams_differ_by_name_and_documents_of_rounds_are_held_out() -> None:
     assert one != other
     documents = draw("email", 50, generator("online", "email", 0), None, 3, held_out=True)
     assert all(is_held_out(document.facts) for document in documents)
+
+
+def test_a_checkpoint_that_is_damaged_is_refused(ran: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(ran, tmp_path / "run"))
+    save_file({"x": np.zeros(2)}, run / "models" / "email" / "strong-0" / "sup.safetensors")
+    (run / "episodes" / "email-strong-0.parquet").unlink()
+    damaged = called("--resume", "--out", "run", cwd=tmp_path)
+    assert damaged.returncode == 2 and "expected a checkpoint of this model" in damaged.stderr
