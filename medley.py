@@ -59,7 +59,9 @@ def run(
     overrides = [*(set_ or []), *([f"seeds={seeds}"] if seeds is not None else [])]
     loaded = regimes.load(source, overrides, plugin)
     if dry_run:
-        _dry_run(loaded)
+        from sim.estimate import in_words
+
+        print(in_words(loaded))
         return
     folder = out or _fresh_folder(loaded.name)
     cache_compiled_code()
@@ -292,17 +294,6 @@ def _fresh_folder(name: str) -> Path:
     return folder
 
 
-def _dry_run(regime: Any) -> None:
-    from sim.estimate import estimate
-    from sim.regimes import cells, learner_grid, to_toml
-
-    print(to_toml(regime, Path.cwd()))
-    found = cells(regime)
-    print(f"# {len(found)} cells x {regime.seeds} seeds x {len(learner_grid(regime))} learners with their settings")
-    cost = estimate(regime)
-    print(f"# about {cost.minutes:.1f} minutes, {cost.memory_mb:.0f} MB at the peak; measured on some of its tasks")
-
-
 def main() -> None:
     """Run the command line; bad input is one line on stderr and exit status 2."""
     status = _status()
@@ -337,8 +328,10 @@ def _status() -> int:
 
 def _end_at_once(status: int) -> None:
     """Leave without taking the libraries down: one that was interrupted while it compiled may crash then."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        # Ctrl-C in a pipe also ends whoever reads there.
+        with suppress(AttributeError, OSError, ValueError):
+            stream.flush()
     os._exit(status)
 
 
@@ -361,7 +354,7 @@ def _unraisable(told: Any) -> None:
         sys.__unraisablehook__(told)
         return
     # Ctrl-C while an object is cleared away stops nothing: it comes again, when that is over.
-    again = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
+    again = threading.Timer(0.05, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT))
     again.daemon = True
     # At the very end there is nothing left to stop, and no thread can be started.
     with suppress(RuntimeError):
@@ -379,8 +372,9 @@ def _interrupted() -> int:
     if threading.current_thread() is threading.main_thread():
         # A second Ctrl-C would break off the way out, which is short, in the words of a library.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    goes_on = _GOES_ON.get("".join(sys.argv[1:2]), "")
-    return _refuse(f"interrupted{goes_on}", INTERRUPTED)
+    with suppress(OSError, ValueError):
+        _refuse(f"interrupted{_GOES_ON.get(''.join(sys.argv[1:2]), '')}")
+    return INTERRUPTED
 
 
 def _usage(error: Any) -> int:

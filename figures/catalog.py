@@ -261,7 +261,7 @@ _ENTRIES = [
     ),
     Entry(
         "speed", "Fits per second beside other packages",
-        "Batched fits of edit logs are 83 to 241 times faster than one call per log of general packages.",
+        "Batched fits of edit logs are about 80 to 240 times faster than one call per log of general packages.",
         Timings("bench.json"), _plain(speed.numbers), speed.figure, speed.caption,
     ),
 ]  # fmt: skip

@@ -2,15 +2,16 @@
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from sim import sweep
 from sim.machine import peak_mb
-from sim.regimes import Regime
+from sim.regimes import Regime, cells, learner_grid, to_toml
 
 COPIES = 4
 """How often the table of all rows is held at once while it is put together and sorted.
 
-Fitted to one measurement: 100,000 logs x 4 learners peaked at 1,192 MB (docs/performance/bench.json), of which this
+Fitted to one measurement: 100,000 logs x 4 learners peaked at 1,221 MB (docs/performance/bench.json), of which this
 makes 1,165.
 """
 
@@ -21,6 +22,16 @@ class Estimate:
 
     minutes: float
     memory_mb: float
+
+
+def in_words(regime: Regime) -> str:
+    """The resolved regime, its cells and their cost; paths in it are as seen from the working folder."""
+    size = f"{len(cells(regime))} cells x {regime.seeds} seeds x {len(learner_grid(regime))} learners"
+    cost = estimate(regime)
+    return (
+        f"{to_toml(regime, Path.cwd())}\n# {size} with their settings\n"
+        f"# about {cost.minutes:.1f} minutes, {cost.memory_mb:.0f} MB at the peak; measured on some of its tasks"
+    )
 
 
 def estimate(regime: Regime) -> Estimate:

@@ -1,6 +1,7 @@
 """The log-linear policy class, fitted in blocks of parameters that no two contexts share."""
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -113,7 +114,8 @@ class LogLinear:
         size = blocks.rows.shape[-1]
 
         def expand(data: tuple[list[Part], Array], point: Array) -> newton.Expansion:
-            return newton.ridged(lambda point: parts.total(data[0], point), data[1])(point)
+            found, ridge = data
+            return newton.ridged(partial(parts.total, found), ridge)(point)
 
         def search(found: list[Part]) -> Minimum:
             return newton.minimise_each(expand, (found, ridge), parts.start(found, size, ridge))

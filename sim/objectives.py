@@ -116,7 +116,10 @@ def log_ratio(log_policy: Array, reference: Array) -> Array:
 
 
 def logistic_loss(margin: Array) -> tuple[Array, Array, Array]:
-    """log(1 + exp(-margin)), sigma(-margin) and sigma(margin) sigma(-margin), from one exponential and one division."""
+    """log(1 + exp(-margin)), sigma(-margin) and sigma(margin) sigma(-margin), from one exponential and one division.
+
+    The last two are the derivatives, up to a sign: the first is not for automatic differentiation, which is wrong at 0.
+    """
     small = jnp.exp(-jnp.abs(margin))
     share = 1 / (1 + small)
     loss = jnp.where(margin > 0, 0.0, -margin) + jnp.log1p(small)

@@ -33,7 +33,10 @@ from sim.summary import with_labels
 from sim.world import World
 
 LANES, ONLINE_LANES = 200, 100
-"""Logs of one compiled batch, without and with an online phase; fewer where their counts would exceed `MEMORY`."""
+"""Logs of one compiled batch, without and with an online phase; fewer where their counts would exceed `MEMORY`.
+
+Below `while_each.MANY`, so that no seed's numbers depend on the other seeds.
+"""
 
 MEMORY = 2**25
 """Counts, or other numbers, that a batch may hold."""

@@ -20,7 +20,8 @@ def while_each(unfinished: Unfinished, advance: Step, data: Data, state: State) 
     """`while unfinished(state): state = advance(data, state)`.
 
     Under `jax.vmap` a loop runs for all until the last has ended, and a few searches often need more steps than the
-    rest.  Here those few are gathered once the rest has ended, and go on in a loop of their own.
+    rest.  Here, of `MANY` searches or more, those few are gathered once the rest has ended, and go on in a loop of
+    their own.  Who is left depends on all searches of the batch, and so do the last bits of what is found.
 
     Args:
         unfinished: whether a search goes on; of its state alone.

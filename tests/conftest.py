@@ -13,7 +13,7 @@ install_import_hook(["sim", "bounds", "figures"], "typechecker.checked")
 from sim.compiled import cache_compiled_code  # noqa: E402  (after the hook, which does not see what was imported before)
 
 # A shared check that fails shows its values, as one in a test module does.
-pytest.register_assert_rewrite("bound_cases", "kernel_cases")
+pytest.register_assert_rewrite("bound_cases", "kernel_cases", "llm_runs")
 
 # Compiling is most of what the tests wait for: workers and the programs that they start share what they compiled, and
 # the next run begins with it.

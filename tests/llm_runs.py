@@ -1,13 +1,16 @@
 """The study that the tests of the language model share, as small as one that learns can be; `medley llm` in-process."""
 
 import fcntl
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
+from unittest.mock import patch
 
 import pandas as pd
 
@@ -43,6 +46,8 @@ def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
     with open(folder.with_suffix(".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
+            # What an attempt that failed left would hide its cause.
+            shutil.rmtree(part, ignore_errors=True)
             make(part)
             part.rename(folder)
     return folder
@@ -50,18 +55,33 @@ def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
 
 def called(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """`medley llm` in this process, which has its libraries loaded and their code compiled."""
-    out, err = StringIO(), StringIO()
-    kept, handler, hook = sys.argv, signal.getsignal(signal.SIGINT), sys.unraisablehook
-    sys.argv = ["medley", "llm", *words]
+    out, err, handler, hook = StringIO(), StringIO(), signal.getsignal(signal.SIGINT), sys.unraisablehook
     try:
-        with chdir(cwd), redirect_stdout(out), redirect_stderr(err):
-            medley.main()
+        with (
+            chdir(cwd),
+            redirect_stdout(out),
+            redirect_stderr(err),
+            patch.object(sys, "argv", ["medley", "llm", *words]),
+        ):
+            # Ctrl-C is meant for the tests.
+            with patch.object(medley, "_end_at_once", side_effect=KeyboardInterrupt):
+                medley.main()
     except SystemExit as left:
         return subprocess.CompletedProcess(words, int(left.code or 0), out.getvalue(), err.getvalue())
     finally:
-        sys.argv, sys.unraisablehook = kept, hook
+        sys.unraisablehook = hook
         signal.signal(signal.SIGINT, handler)
     raise AssertionError(f"medley llm {' '.join(words)} did not exit")
+
+
+def reaches(process: subprocess.Popen[str], folder: Path, pattern: str) -> None:
+    """Wait until a file of the folder has that pattern, while the process works on it."""
+    for _ in range(600):
+        assert process.poll() is None, f"ended with status {process.returncode} before {pattern} was there"
+        if any(folder.glob(pattern)):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{pattern}: not there after a minute")
 
 
 def log_of(user: str, count: int, task: str = "email") -> pd.DataFrame:

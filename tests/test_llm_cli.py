@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from llm_runs import WORDS, called, log_of
+from llm_runs import WORDS, called, log_of, reaches
 
 from sim.llm import logs
 
@@ -99,13 +99,21 @@ def test_ctrl_c_is_one_line_whenever_it_comes(then: str) -> None:
     assert done.stderr.startswith("medley: interrupted; ")
 
 
+def test_ctrl_c_in_a_pipe_whose_reader_it_ends_too() -> None:
+    program = STOPPED.format(then="stop()")
+    running = subprocess.Popen([sys.executable, "-c", program, "llm"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert running.stdout is not None and running.stderr is not None
+    running.stdout.close()
+    running.stderr.close()
+    assert running.wait(40) == 130
+
+
 @pytest.mark.slow
 def test_ctrl_c_is_one_line_that_says_how_to_go_on(tmp_path: Path) -> None:
     running = subprocess.Popen(
         [*MEDLEY, *WORDS, "--out", "run"], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    while not (tmp_path / "run" / "models" / "email" / "vocabulary.json").exists():
-        time.sleep(0.2)
+    reaches(running, tmp_path / "run", "models/email/vocabulary.json")
     time.sleep(1.0)
     running.send_signal(signal.SIGINT)
     _, told = running.communicate(timeout=120)

@@ -5,14 +5,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import llm_runs
 import numpy as np
 import pandas as pd
 import pytest
-from llm_runs import WORDS, called
+from llm_runs import WORDS, called, reaches
 from safetensors.numpy import load, save_file
 
 from sim.errors import BadInput
@@ -41,7 +40,11 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(shutil.copytree(llm_runs.made_once(shared, llm_runs.finished), tmp_path_factory.mktemp("llm") / "run"))
 
 
-# The two that need no finished study, or need it last, come first: another process makes it meanwhile.
+def means(path: Path) -> pd.DataFrame:
+    rows = stored.read(path).episodes
+    return rows.groupby(["training_user", "test_user", "method"])["cost"].mean().unstack()
+
+
 def tables(folder: Path) -> dict[str, pd.DataFrame]:
     names = ("episodes", "online", "samples", "trained", "candidates")
     found = {name: pd.read_parquet(folder / f"{name}.parquet") for name in names}
@@ -49,15 +52,16 @@ def tables(folder: Path) -> dict[str, pd.DataFrame]:
     return {name: rows.drop(columns="seconds", errors="ignore") for name, rows in found.items()}
 
 
+# The first two need no finished study, or need it last: another process makes it meanwhile.
 def test_a_run_that_is_killed_at_any_moment_goes_on_to_the_same_tables(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     program = [sys.executable, "-m", "medley", "llm", "--out", "killed", "--resume"]
-    for wait in (5.0, 8.0):
-        running = subprocess.Popen([*program, *WORDS], cwd=tmp_path, stderr=subprocess.DEVNULL)
-        time.sleep(wait)
+    for reached in ("vocabulary.json", "*/sup.safetensors"):
+        running = subprocess.Popen([*program, *WORDS], cwd=tmp_path, stderr=subprocess.DEVNULL, text=True)
+        reaches(running, tmp_path / "killed" / "models" / "email", reached)
         running.send_signal(signal.SIGKILL)
-        running.wait()
+        assert running.wait() == -signal.SIGKILL
     # Without its settings: they are those that the folder holds.
     done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
@@ -82,11 +86,6 @@ def test_an_own_log_of_a_known_task_is_learned_from(tmp_path: Path) -> None:
     again = called("--resume", "--out", "mine", cwd=tmp_path)
     told = "medley: --resume mine: the run there learns from a log of your own; add --log FILE\n"
     assert (again.returncode, again.stderr) == (2, told)
-
-
-def means(path: Path) -> pd.DataFrame:
-    rows = stored.read(path).episodes
-    return rows.groupby(["training_user", "test_user", "method"])["cost"].mean().unstack()
 
 
 def test_it_learns_from_edits(ran: Path) -> None:

@@ -50,15 +50,16 @@ def test_each_search_ends_as_it_would_alone(size, late):
     np.testing.assert_allclose(found["found"], expected, rtol=1e-14)
 
 
-def test_searches_within_searches():
-    rng = np.random.default_rng(3)
-    terms, shifts = rng.uniform(0.5, 1.5, size=(MANY + 3, 9)), rng.uniform(0, 0.5, size=(5,))
-    rests = rng.integers(0, 3, size=(MANY + 3, 5))
-    rests[[4, 77], [0, 3]] = 9
-    inner = jax.vmap(search, in_axes=(None, 0, 0))
-    found = jax.jit(jax.vmap(inner, in_axes=(0, None, 0)))(jnp.asarray(terms), jnp.asarray(shifts), jnp.asarray(rests))
+@pytest.mark.parametrize(("outer", "inner"), [(MANY + 3, 5), (3, MANY + 5), (MANY + 1, MANY)])
+def test_searches_within_searches(outer, inner):
+    rng = np.random.default_rng(outer)
+    terms, shifts = rng.uniform(0.5, 1.5, size=(outer, 9)), rng.uniform(0, 0.5, size=inner)
+    rests = rng.integers(0, 3, size=(outer, inner))
+    rests[[0, 2], [0, 3]] = 9
+    one = jax.vmap(search, in_axes=(None, 0, 0))
+    found = jax.jit(jax.vmap(one, in_axes=(0, None, 0)))(jnp.asarray(terms), jnp.asarray(shifts), jnp.asarray(rests))
     assert found["steps"].tolist() == rests.tolist()
-    expected = [[alone(terms[i], shifts[j], rests[i, j]) for j in range(5)] for i in range(MANY + 3)]
+    expected = [[alone(terms[i], shifts[j], rests[i, j]) for j in range(inner)] for i in range(outer)]
     np.testing.assert_allclose(found["found"], expected, rtol=1e-14)
 
 

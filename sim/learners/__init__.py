@@ -133,7 +133,8 @@ def fit(learner: str | Learner, logs: Logs | RecordLogs, world: World, policies:
         policies: the class to search; default: log-linear in the world's policy features.
 
     Returns:
-        The S policies, with their statuses and their exact SubOpt and J.  A fit that failed is among them.
+        The S policies, with their statuses and their exact SubOpt and J.  A fit that failed is among them.  The last
+        bits of a fit depend on S, and from 256 logs on also on which others they are.
 
     Raises:
         BadInput: a learner that cannot be used with this class or these logs.
