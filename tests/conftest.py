@@ -6,9 +6,9 @@ from pathlib import Path
 
 import jax
 import pytest
-from jaxtyping import install_import_hook
+import typechecker
 
-install_import_hook(["sim", "bounds", "figures"], "typechecker.checked")
+typechecker.check("sim", "bounds", "figures")
 
 from sim.compiled import cache_compiled_code  # noqa: E402  (after the hook, which does not see what was imported before)
 

@@ -45,7 +45,10 @@ def python(*lines: str) -> list[str]:
 
 
 def medley(*arguments: str, child: str = beside._CHILD) -> list[str]:
-    return python(f"beside._CHILD = {child!r}", "import medley", f"sys.argv[1:] = {list(arguments)}", "medley.main()")
+    """The command line with another second process, which it starts on any machine."""
+    two_cores = "from sim import machine; machine.cores = lambda: 2"
+    called = f"import medley; sys.argv[1:] = {list(arguments)}; medley.main()"
+    return python(f"beside._CHILD = {child!r}", two_cores, called)
 
 
 def wait_for(lock: Path) -> None:
