@@ -9,7 +9,7 @@ SAME, ROUNDING = 1e-12, 1e-15
 
 
 class Interval(NamedTuple):
-    """Proved ends (X,), (X,) of a number per context: equal where it is known exactly, +inf where nothing is known."""
+    """Proved ends (X,), (X,) of a number per context, or (), () of one: equal if it is known, +inf if nothing is."""
 
     lower: np.ndarray
     upper: np.ndarray

@@ -81,7 +81,7 @@ def truths(world: World) -> dict[str, Any]:
 
 def _largest(ends: Interval) -> Interval:
     """The ends of the largest of the numbers, one per context, as numbers."""
-    return Interval(ends.lower.max(), ends.upper.max())
+    return Interval(np.asarray(ends.lower.max()), np.asarray(ends.upper.max()))
 
 
 def _named(name: str, ends: Interval) -> dict[str, Any]:
