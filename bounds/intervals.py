@@ -9,7 +9,9 @@ SAME, ROUNDING = 1e-12, 1e-15
 
 
 class Interval(NamedTuple):
-    """Proved ends (X,), (X,) of a number per context, or (), () of one: equal if it is known, +inf if nothing is."""
+    """Proved ends of a number per context, (X,) each, or of a single one, () each: equal where it is known exactly, the
+    upper one +inf where nothing is known.
+    """
 
     lower: np.ndarray
     upper: np.ndarray

@@ -4,11 +4,10 @@ ensembling.
 
 import itertools
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 import numpy as np
-import pandas as pd
 from scipy import optimize
 
 from bounds.asymptotics import predict
@@ -19,6 +18,9 @@ from sim.learners import Cost, Early, EditModel, Learner, Preference, Supervisio
 from sim.policies import PolicyClass
 from sim.users import User
 from sim.world import World
+
+if TYPE_CHECKING:
+    import pandas
 
 SEARCH = (1e-4, 1e3)
 """Where the best weight of early ensembling is looked for."""
@@ -38,7 +40,7 @@ def who_wins(
     family: str = "attributes",
     user: User | None = None,
     **parameters: Any,
-) -> pd.DataFrame:
+) -> "pandas.DataFrame":
     """The predicted winner at every log size in every world of a grid; nothing is simulated.
 
     The winner at n is the learner with the least limit + coefficient / n (docs/theory.md 5), in the log-linear class
@@ -60,6 +62,8 @@ def who_wins(
     Raises:
         BadInput: n below 1, an empty list, an unknown family or parameter, a value out of its range.
     """
+    import pandas as pd
+
     learners = COMPETITORS if learners is None else learners
     parameters = {name: v.tolist() if isinstance(v, np.ndarray) else v for name, v in parameters.items()}
     axes = {name: value for name, value in parameters.items() if isinstance(value, list | tuple | range)}

@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import chdir, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from unittest.mock import patch
@@ -74,14 +74,24 @@ def called(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     raise AssertionError(f"medley llm {' '.join(words)} did not exit")
 
 
+@contextmanager
+def started(*words: str, cwd: Path) -> Iterator[subprocess.Popen[str]]:
+    """`medley llm` in a process of its own, which ends with the block."""
+    command = [sys.executable, "-m", "medley", "llm", *words]
+    with subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def reaches(process: subprocess.Popen[str], folder: Path, pattern: str) -> None:
     """Wait until a file of the folder has that pattern, while the process works on it."""
-    for _ in range(600):
+    deadline = time.monotonic() + 300
+    while not any(folder.glob(pattern)):
         assert process.poll() is None, f"ended with status {process.returncode} before {pattern} was there"
-        if any(folder.glob(pattern)):
-            return
+        assert time.monotonic() < deadline, f"{pattern}: not there after five minutes"
         time.sleep(0.1)
-    raise AssertionError(f"{pattern}: not there after a minute")
 
 
 def log_of(user: str, count: int, task: str = "email") -> pd.DataFrame:

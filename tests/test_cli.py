@@ -37,6 +37,12 @@ def test_help_imports_no_heavy_library() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_bounds_import_no_tables() -> None:
+    probe = "import sys, bounds.predictions; print('pandas' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
 def test_world_json_has_the_contract_keys_and_true_values() -> None:
     values = json.loads(medley("world", "attributes", "--set", "strength=0.1", "--json").stdout)
     assert set(values) >= KEYS

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from llm_runs import WORDS, called, log_of, reaches
+from llm_runs import WORDS, called, log_of, reaches, started
 
 from sim.llm import logs
 
@@ -110,13 +110,11 @@ def test_ctrl_c_in_a_pipe_whose_reader_it_ends_too() -> None:
 
 @pytest.mark.slow
 def test_ctrl_c_is_one_line_that_says_how_to_go_on(tmp_path: Path) -> None:
-    running = subprocess.Popen(
-        [*MEDLEY, *WORDS, "--out", "run"], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    reaches(running, tmp_path / "run", "models/email/vocabulary.json")
-    time.sleep(1.0)
-    running.send_signal(signal.SIGINT)
-    _, told = running.communicate(timeout=120)
+    with started(*WORDS, "--out", "run", cwd=tmp_path) as running:
+        reaches(running, tmp_path / "run", "models/email/vocabulary.json")
+        time.sleep(1.0)
+        running.send_signal(signal.SIGINT)
+        _, told = running.communicate(timeout=120)
     assert running.returncode == 130
     assert told.splitlines()[-1] == (
         "medley: interrupted; what is finished is stored, and the same command with --resume --out DIR goes on"

@@ -12,11 +12,11 @@ import tomli_w
 from sim.errors import BadInput
 from sim.llm import folder, logs, protocol
 from sim.llm import study as studies
-from sim.llm.documents import draw
+from sim.llm.documents import draw, is_held_out
 from sim.llm.meter import Meter
 from sim.llm.presets import Study, study
-from sim.llm.seeds import generator
-from sim.llm.users import Edit
+from sim.llm.seeds import generator, number
+from sim.llm.users import Edit, make
 from sim.online import UCB, Uniform
 
 NOTHING = math.nan
@@ -173,3 +173,22 @@ def test_users_of_ones_own_are_compared(tmp_path: Path) -> None:
     folder.opened(study("micro"), tmp_path, True, None, ["mine"]).close()
     with pytest.raises(BadInput, match=r"the run there has own_users = \['mine'\], this one None"):
         folder.opened(study("micro"), tmp_path, True)
+
+
+def test_an_unanswered_edit_is_a_row_with_its_status() -> None:
+    class Silent:
+        def answer(self, document: object, response: str, rng: object) -> object:
+            return Edit(response, "timed out")
+
+    document = draw("email", 1, generator("x"))[0]
+    found = protocol.edited(Silent(), document, "Hello.", generator("y"))  # type: ignore[arg-type]
+    assert found.status == "timed out" and found.edit == "Hello." and np.isnan(found.ratio)
+    assert protocol.edited(make("strong"), document, "Hello.", generator("y")).ratio > 0
+
+
+def test_streams_differ_by_name_and_documents_of_rounds_are_held_out() -> None:
+    assert number("log", "email", 1) == number("log", "email", 1) != number("log", "email", 2)
+    one, other = (generator("log", "email", seed).random(4).tolist() for seed in (0, 1))
+    assert one != other
+    documents = draw("email", 50, generator("online", "email", 0), None, 3, held_out=True)
+    assert all(is_held_out(document.facts) for document in documents)

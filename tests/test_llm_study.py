@@ -3,23 +3,18 @@
 import json
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import llm_runs
 import numpy as np
 import pandas as pd
 import pytest
-from llm_runs import WORDS, called, reaches
+from llm_runs import WORDS, called, reaches, started
 from safetensors.numpy import load, save_file
 
 from sim.errors import BadInput
-from sim.llm import folder, learners, logs, presets, protocol, stored, study
-from sim.llm.documents import draw, is_held_out
+from sim.llm import folder, learners, logs, presets, stored, study
 from sim.llm.presets import Study
-from sim.llm.seeds import generator, number
-from sim.llm.users import make
 
 pytestmark = pytest.mark.slow
 
@@ -56,21 +51,22 @@ def tables(folder: Path) -> dict[str, pd.DataFrame]:
 def test_a_run_that_is_killed_at_any_moment_goes_on_to_the_same_tables(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    program = [sys.executable, "-m", "medley", "llm", "--out", "killed", "--resume"]
+    going_on = ["--out", "killed", "--resume"]
     for reached in ("vocabulary.json", "*/sup.safetensors"):
-        running = subprocess.Popen([*program, *WORDS], cwd=tmp_path, stderr=subprocess.DEVNULL, text=True)
-        reaches(running, tmp_path / "killed" / "models" / "email", reached)
-        running.send_signal(signal.SIGKILL)
-        assert running.wait() == -signal.SIGKILL
+        with started(*going_on, *WORDS, cwd=tmp_path) as running:
+            reaches(running, tmp_path / "killed" / "models" / "email", reached)
+        assert running.returncode == -signal.SIGKILL
     # Without its settings: they are those that the folder holds.
-    done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
-    assert "Table 1" in done.stdout and "Theory from the logs alone" in done.stdout
+    with started(*going_on, cwd=tmp_path) as running:
+        told, wrong = running.communicate(timeout=600)
+    assert running.returncode == 0, wrong
+    assert "Table 1" in told and "Theory from the logs alone" in told
     for part in ("report.html", "summary.txt", "theory.json", "speed.json", "figures/llm-gaps.svg"):
         assert (tmp_path / "killed" / part).stat().st_size > 100
     # Asked for when it is needed, so that another process can make it beside this run.
+    went_on = tables(tmp_path / "killed")
     for name, rows in tables(request.getfixturevalue("ran")).items():
-        pd.testing.assert_frame_equal(tables(tmp_path / "killed")[name], rows)
+        pd.testing.assert_frame_equal(went_on[name], rows, check_exact=True)
     other = called("--resume", "--out", "killed", "--preset", "tiny", cwd=tmp_path)
     assert other.returncode == 2 and "the run there has" in other.stderr
 
@@ -78,9 +74,9 @@ def test_a_run_that_is_killed_at_any_moment_goes_on_to_the_same_tables(
 def test_an_own_log_of_a_known_task_is_learned_from(tmp_path: Path) -> None:
     # Of one group, since theory is asked of each.
     logs.write(tmp_path / "log.parquet", llm_runs.log_of("strong", 96).assign(group="all"))
-    program = [sys.executable, "-m", "medley", "llm", *WORDS, "--log", "log.parquet", "--out", "mine"]
-    done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
+    with started(*WORDS, "--log", "log.parquet", "--out", "mine", cwd=tmp_path) as running:
+        _, wrong = running.communicate(timeout=600)
+    assert running.returncode == 0, wrong
     rows = pd.read_parquet(tmp_path / "mine" / "episodes.parquet")
     assert set(rows["training_user"]) == {"log"} and set(rows["test_user"]) == {"strong", "other"}
     again = called("--resume", "--out", "mine", cwd=tmp_path)
@@ -113,9 +109,9 @@ def test_every_policy_and_rule_played_every_round(ran: Path, small: Study) -> No
     assert len(joined) == len(late) and np.array_equal(joined["cost"], joined["cost_alone"])
 
 
-def test_the_online_table_sums_the_episodes(ran: Path) -> None:
-    found = stored.read(ran)
-    last = found.online[found.online["round"] == 30].set_index(["training_user", "test_user", "method"])
+def test_the_online_table_sums_the_episodes(ran: Path, small: Study) -> None:
+    found, rounds = stored.read(ran), small.settings.rounds
+    last = found.online[found.online["round"] == rounds].set_index(["training_user", "test_user", "method"])
     summed = found.episodes.groupby(["training_user", "test_user", "method"])["cost"].sum()
     assert np.allclose(last["cost"], summed.loc[last.index])
     best = (
@@ -123,7 +119,7 @@ def test_the_online_table_sums_the_episodes(ran: Path) -> None:
     )
     for key, row in last.iterrows():
         assert row["regret"] == pytest.approx(row["cost"] - best[key[:2]])
-    assert found.online["round"].max() == 30 and found.online["round"].min() == 1
+    assert found.online["round"].max() == rounds and found.online["round"].min() == 1
 
 
 def test_logs_hold_the_same_drafts_for_every_user_and_no_document_of_the_online_phase(ran: Path, small: Study) -> None:
@@ -147,12 +143,13 @@ def test_every_candidate_is_told_and_one_is_chosen(ran: Path) -> None:
     strengths = found.trained.set_index(["training_user", "method"])["strength"]
     assert strengths["strong", "edit-model"] > strengths["weak", "edit-model"]
     speed = json.loads((ran / "speed.json").read_text())
-    assert speed["tokens_per_second_training"] > 0 and speed["model_flop_utilisation"] is None and speed["reasons"]
+    assert speed["tokens_per_second_training"] > 0
+    # Known where the device's peak is.
+    assert (speed["model_flop_utilisation"] is None) == ("reasons" in speed)
 
 
 def test_a_finished_run_goes_on_with_nothing_and_gives_the_same(ran: Path, small: Study) -> None:
-    names = ("episodes", "online", "samples", "trained", "candidates")
-    before = {name: pd.read_parquet(ran / f"{name}.parquet") for name in names}
+    before = tables(ran)
     model = ran / "models" / "email" / "strong-0" / "sup.safetensors"
     kept = load(model.read_bytes())
     # One policy and what follows from it are lost: they come back as they were, to the last bit.
@@ -162,16 +159,15 @@ def test_a_finished_run_goes_on_with_nothing_and_gives_the_same(ran: Path, small
     study.run(small, ran, resume=True)
     again = load(model.read_bytes())
     assert all(np.array_equal(again[name], kept[name]) for name in kept)
+    after = tables(ran)
     for name, rows in before.items():
-        # Training takes another time each time.
-        timeless = [column for column in rows if column != "seconds"]
-        pd.testing.assert_frame_equal(pd.read_parquet(ran / f"{name}.parquet")[timeless], rows[timeless])
+        pd.testing.assert_frame_equal(after[name], rows, check_exact=True)
 
 
 def test_a_redraw_keeps_the_speed_and_adds_its_time(ran: Path, small: Study) -> None:
     speed, seconds = (ran / "speed.json").read_bytes(), study.wall_seconds(ran)
     study.run(small, ran, resume=True)
-    assert (ran / "speed.json").read_bytes() == speed and 0 < seconds < study.wall_seconds(ran) < seconds + 60
+    assert (ran / "speed.json").read_bytes() == speed and 0 < seconds < study.wall_seconds(ran)
 
 
 @pytest.mark.parametrize(
@@ -204,7 +200,7 @@ def test_a_folder_of_another_kind_and_one_in_use_are_refused(ran: Path, small: S
         lock.close()
 
 
-def test_a_log_of_ones_own_is_learned_from(ran: Path, tmp_path: Path) -> None:
+def test_a_log_of_ones_own_chooses_the_study(ran: Path, tmp_path: Path) -> None:
     own = logs.read(ran / "logs" / "email-strong-0.parquet", empty_responses=True)
     chosen, given = study.of_log(presets.study("micro", seeds=1), own)
     assert chosen.tasks == ("email",) and chosen.users == ("log",) and given is not None
@@ -214,27 +210,6 @@ def test_a_log_of_ones_own_is_learned_from(ran: Path, tmp_path: Path) -> None:
     ):
         study.of_log(chosen, own[:5])
     assert study.of_log(chosen, None) == (chosen, None)
-
-
-def test_an_unanswered_edit_is_a_row_with_its_status() -> None:
-    class Silent:
-        def answer(self, document: object, response: str, rng: object) -> object:
-            from sim.llm.users import Edit
-
-            return Edit(response, "timed out")
-
-    document = draw("email", 1, generator("x"))[0]
-    found = protocol.edited(Silent(), document, "Hello.", generator("y"))  # type: ignore[arg-type]
-    assert found.status == "timed out" and found.edit == "Hello." and np.isnan(found.ratio)
-    assert protocol.edited(make("strong"), document, "Hello.", generator("y")).ratio > 0
-
-
-def test_streams_differ_by_name_and_documents_of_rounds_are_held_out() -> None:
-    assert number("log", "email", 1) == number("log", "email", 1) != number("log", "email", 2)
-    one, other = (generator("log", "email", seed).random(4).tolist() for seed in (0, 1))
-    assert one != other
-    documents = draw("email", 50, generator("online", "email", 0), None, 3, held_out=True)
-    assert all(is_held_out(document.facts) for document in documents)
 
 
 def test_a_checkpoint_that_is_damaged_is_refused(ran: Path, tmp_path: Path) -> None:

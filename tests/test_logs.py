@@ -185,7 +185,7 @@ REFUSED = [
 
 @pytest.fixture
 def untyped(monkeypatch):
-    """Calls as users make them, without the run-time type checks of the test suite."""
+    """Calls as users make them, without the run-time checks of modules that use jaxtyping, as `sim.logs` does."""
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 

@@ -1,4 +1,4 @@
-"""Every call of the tests is checked: its shapes where a module declares some, its types everywhere."""
+"""Calls of the tests are checked: types in every module, shapes where it declares some."""
 
 import jax.numpy as jnp
 import pytest
