@@ -18,7 +18,7 @@ RUN_PACKAGES = ("medley", "jax", "jaxlib", "numpy", "scipy", "pandas", "pyarrow"
 def device() -> str:
     """The device that computes, with its model and, for a processor, its cores."""
     first = jax.devices()[0]
-    return first.device_kind if first.platform != "cpu" else f"{_processor()}, {cores()} cores"
+    return first.device_kind if first.platform != "cpu" else f"{_processor()}, {cores()} core{'s' * (cores() > 1)}"
 
 
 def cores() -> int:

@@ -1,4 +1,4 @@
-"""Compiled code on disk: it is found again, and what is damaged does no harm."""
+"""Compiled code on disk: what is damaged there does no harm."""
 
 import os
 import subprocess

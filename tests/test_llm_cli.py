@@ -12,8 +12,6 @@ from llm_runs import WORDS, called, log_of, reaches, started
 
 from sim.llm import logs
 
-MEDLEY = [sys.executable, "-m", "medley", "llm"]
-
 
 @pytest.mark.parametrize(
     ("words", "told"),
